@@ -49,6 +49,7 @@ esac
 [ "$SOURCE_DATE_EPOCH" -ge 315532800 ] || die "SOURCE_DATE_EPOCH is before 1980"
 export SOURCE_DATE_EPOCH
 
+# shellcheck disable=SC2034 # used by the scripts that source this
 cache=${BMR_CACHE:-$top/build/cache}
 
 # Give every file below a directory the one time of this build, links included.

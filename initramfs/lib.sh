@@ -24,6 +24,7 @@ consoles() {
 say() {
 	echo "$*" >>"$RUN/boot.log"
 	for console in $(consoles); do
+		# shellcheck disable=SC2016 # for the inner shell
 		timeout 5 sh -c 'printf "%s\r\n" "$1" >"$2"' say "$*" "$DEV/$console" 2>/dev/null &
 	done
 }
