@@ -1,0 +1,215 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "imaging/image.h"
+
+#include <inttypes.h>
+#include <lz4frame.h>
+#include <lzma.h>
+#include <stdlib.h>
+#include <string.h>
+#include <zstd.h>
+
+#include "base/cleanup.h"
+#include "base/err.h"
+#include "base/size.h"
+#include "imaging/decode.h"
+#include "transport/source.h"
+
+#define PIECE ((size_t)256 * 1024) /* of compressed input, for the first MiB */
+#define XZ_INDEX_MAX ((size_t)4 * 1024 * 1024)
+#define XZ_INDEX_MEMORY ((uint64_t)32 * 1024 * 1024)
+
+/* Reads a source from its start in small pieces: the first MiB is not worth a read-ahead. */
+struct head_input {
+	struct bmr_source *source;
+	uint64_t off;
+	uint8_t *buffer;
+};
+
+static int head_next(void *ctx, const uint8_t **data, size_t *len, struct bmr_err *e)
+{
+	struct head_input *h = ctx;
+
+	if (bmr_source_read(h->source, h->buffer, PIECE, h->off, len, e) < 0)
+		return -1;
+	*data = h->buffer;
+	h->off += *len;
+	return 0;
+}
+
+/* Unpack the first bytes of the disk. */
+static int read_head(struct bmr_source *source, enum bmr_format format, uint8_t *head, size_t *len,
+		     struct bmr_err *e)
+{
+	AUTO_FREE uint8_t *buffer = malloc(PIECE);
+	struct head_input h = {source, 0, buffer};
+	struct bmr_input input = {head_next, &h};
+	struct bmr_decoder *d;
+	int rc;
+
+	if (!buffer)
+		return bmr_err_nomem(e, "the image's first bytes");
+	if (bmr_decoder_open(format, &input, &d, e) < 0)
+		return -1;
+	rc = bmr_decoder_read(d, head, BMR_LAYOUT_HEAD, len, e);
+	bmr_decoder_close(d);
+	if (rc == 0 && *len == 0)
+		return bmr_err_set(e, BMR_E_DATA, 0, "the image holds nothing (0 bytes unpacked)");
+	return rc;
+}
+
+/* RFC 1952: the last four bytes are the size of the last member, modulo 2^32; with several members
+ * or over 4 GiB the disk is larger still. */
+static int gzip_size(struct bmr_source *source, struct bmr_image *image, struct bmr_err *e)
+{
+	uint8_t tail[4];
+	size_t got;
+
+	if (image->file_size < 18) /* header and trailer */
+		return 0;
+	if (bmr_source_read(source, tail, sizeof tail, image->file_size - 4, &got, e) < 0)
+		return -1;
+	image->at_least = (uint32_t)tail[0] | (uint32_t)tail[1] << 8 | (uint32_t)tail[2] << 16 |
+			  (uint32_t)tail[3] << 24;
+	return 0;
+}
+
+/* The .xz format ends with an index of its blocks and a footer that tells the index's size. */
+static int xz_size(struct bmr_source *source, struct bmr_image *image, struct bmr_err *e)
+{
+	uint8_t footer[LZMA_STREAM_HEADER_SIZE];
+	AUTO_FREE uint8_t *buffer = NULL;
+	lzma_stream_flags flags;
+	lzma_index *index = NULL;
+	uint64_t memory = XZ_INDEX_MEMORY;
+	uint64_t end = image->file_size - sizeof footer;
+	size_t pos = 0;
+	size_t got;
+
+	if (image->file_size < 2 * sizeof footer)
+		return 0;
+	if (bmr_source_read(source, footer, sizeof footer, end, &got, e) < 0)
+		return -1;
+	/* Padding or damage: the decoder will say so; only the early size is not to be had. */
+	if (lzma_stream_footer_decode(&flags, footer) != LZMA_OK ||
+	    flags.backward_size > XZ_INDEX_MAX || flags.backward_size > end)
+		return 0;
+	buffer = malloc(flags.backward_size);
+	if (!buffer)
+		return bmr_err_nomem(e, "the xz index");
+	if (bmr_source_read(source, buffer, flags.backward_size, end - flags.backward_size, &got,
+			    e) < 0)
+		return -1;
+	if (lzma_index_buffer_decode(&index, &memory, NULL, buffer, &pos, got) != LZMA_OK)
+		return 0;
+	image->at_least = lzma_index_uncompressed_size(index);
+	lzma_index_end(index, NULL);
+	return 0;
+}
+
+static void zstd_facts(const uint8_t *file, size_t len, struct bmr_image *image)
+{
+	unsigned long long size = ZSTD_getFrameContentSize(file, len);
+
+	/* RFC 8878, 3.1.1.1.1: bit 2 of the descriptor, which follows the magic. */
+	image->has_checksum = len > 4 && (file[4] & 4);
+	if (size != ZSTD_CONTENTSIZE_ERROR && size != ZSTD_CONTENTSIZE_UNKNOWN)
+		image->at_least = size;
+}
+
+static void lz4_facts(const uint8_t *file, size_t len, struct bmr_image *image)
+{
+	LZ4F_dctx *z;
+	LZ4F_frameInfo_t info = LZ4F_INIT_FRAMEINFO;
+
+	if (LZ4F_isError(LZ4F_createDecompressionContext(&z, LZ4F_VERSION)))
+		return;
+	if (!LZ4F_isError(LZ4F_getFrameInfo(z, &info, file, &len))) {
+		image->has_checksum = info.contentChecksumFlag == LZ4F_contentChecksumEnabled;
+		image->at_least = info.contentSize;
+	}
+	LZ4F_freeDecompressionContext(z);
+}
+
+/* What the compressed file itself says about the disk's size. */
+static int read_declared_size(struct bmr_source *source, const uint8_t *file, size_t len,
+			      struct bmr_image *image, struct bmr_err *e)
+{
+	bool can_jump = bmr_source_seekable(source) && image->file_size != BMR_SOURCE_SIZE_UNKNOWN;
+
+	switch (image->format) {
+	case BMR_FORMAT_RAW:
+		if (image->file_size != BMR_SOURCE_SIZE_UNKNOWN)
+			image->size = image->at_least = image->file_size;
+		return 0;
+	case BMR_FORMAT_ZSTD:
+		zstd_facts(file, len, image);
+		return 0;
+	case BMR_FORMAT_LZ4:
+		lz4_facts(file, len, image);
+		return 0;
+	case BMR_FORMAT_GZIP:
+		image->has_checksum = true;
+		return can_jump ? gzip_size(source, image, e) : 0;
+	case BMR_FORMAT_XZ:
+		image->has_checksum = true;
+		return can_jump ? xz_size(source, image, e) : 0;
+	case BMR_FORMAT_BZIP2:
+		image->has_checksum = true;
+		return 0;
+	}
+	return 0;
+}
+
+static int inspect(struct bmr_source *source, uint8_t *head, struct bmr_image *image,
+		   struct bmr_err *e)
+{
+	uint8_t file[BMR_FORMAT_HEAD];
+	size_t file_len;
+	size_t len;
+
+	if (bmr_source_read(source, file, sizeof file, 0, &file_len, e) < 0 ||
+	    bmr_format_detect(file, file_len, &image->format, e) < 0 ||
+	    read_declared_size(source, file, file_len, image, e) < 0 ||
+	    read_head(source, image->format, head, &len, e) < 0)
+		return -1;
+	bmr_layout_read(head, len, &image->layout);
+	if (image->size > 0 && bmr_image_check_size(image, image->size, 512, e) < 0)
+		return -1;
+	if (image->layout.needed > image->at_least)
+		image->at_least = image->layout.needed;
+	return 0;
+}
+
+int bmr_image_inspect(struct bmr_source *source, struct bmr_image *image, struct bmr_err *e)
+{
+	AUTO_FREE uint8_t *head = malloc(BMR_LAYOUT_HEAD);
+
+	if (!head)
+		return bmr_err_nomem(e, "the image's first bytes");
+	memset(image, 0, sizeof *image);
+	image->file_size = bmr_source_size(source);
+	if (inspect(source, head, image, e) < 0)
+		return bmr_err_while(e, "looking at '%s'", bmr_source_name(source));
+	return 0;
+}
+
+int bmr_image_check_size(const struct bmr_image *image, uint64_t size, unsigned sector,
+			 struct bmr_err *e)
+{
+	if (image->layout.needed > size)
+		return bmr_err_set(e, BMR_E_DATA, 0,
+				   "the image is truncated: it holds %" PRIu64
+				   " bytes, but its partition table needs %" PRIu64,
+				   size, image->layout.needed);
+	return bmr_image_check_sectors(size, sector, e);
+}
+
+int bmr_image_check_sectors(uint64_t size, unsigned sector, struct bmr_err *e)
+{
+	if (size % sector == 0)
+		return 0;
+	return bmr_err_set(e, BMR_E_DATA, 0,
+			   "the image is not that of a disk with %u-byte sectors: it holds %" PRIu64
+			   " bytes, %" PRIu64 " too many for whole sectors",
+			   sector, size, size % sector);
+}

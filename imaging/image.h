@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* image.h - what can be known of an image before it is restored: its first MiB is unpacked and
+ * looked at, and where the source can jump, its last bytes. */
+#ifndef BMR_IMAGING_IMAGE_H
+#define BMR_IMAGING_IMAGE_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "imaging/format.h"
+#include "imaging/layout.h"
+
+struct bmr_err;
+struct bmr_source;
+
+struct bmr_image {
+	enum bmr_format format;
+	struct bmr_layout layout;
+	uint64_t file_size; /* compressed; BMR_SOURCE_SIZE_UNKNOWN if the server does not say */
+	uint64_t size;	    /* of the disk, in bytes; 0: known only at the end */
+	uint64_t at_least;  /* the disk's size is no less than this if the image is whole */
+	bool has_checksum;  /* the format guards its content by a checksum */
+};
+
+/* Look at the image.  Leaves the source where a read from 0 may follow.
+ * Errors: the source's; BMR_E_DATA: not an image, damaged at its start, or (raw) not a whole number
+ * of sectors or shorter than its own partition table says. */
+int bmr_image_inspect(struct bmr_source *source, struct bmr_image *image, struct bmr_err *e);
+
+/* Is the size of the finished stream one that this image can have?  Errors: BMR_E_DATA: not a
+ * multiple of the sector size; shorter than its partition table says: cut. */
+int bmr_image_check_size(const struct bmr_image *image, uint64_t size, unsigned sector,
+			 struct bmr_err *e);
+
+/* Its second half alone: whole sectors?  Errors: BMR_E_DATA. */
+int bmr_image_check_sectors(uint64_t size, unsigned sector, struct bmr_err *e);
+
+#endif

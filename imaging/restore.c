@@ -1,0 +1,498 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "imaging/restore.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "base/err.h"
+#include "base/log.h"
+#include "base/size.h"
+#include "imaging/image.h"
+#include "imaging/proof.h"
+#include "imaging/readback.h"
+#include "imaging/target.h"
+#include "imaging/verify.h"
+#include "imaging/zero.h"
+#include "transport/source.h"
+
+#define REWRITES_MAX 2
+#define REREAD_TIMEOUT_MS 10000
+/* What may lie at the end of a disk and come back to life: a backup GPT (34 sectors), md and ZFS
+ * labels (up to 512 KiB). */
+#define TAIL_WIPE BMR_MIB
+/* A new file has no size yet; its proof is sized for this much. */
+#define NEW_FILE_MAX ((uint64_t)1 << 44)
+
+struct worker_state { /* one thread's */
+	struct bmr_digest *digest;
+	uint8_t *disk; /* what the disk holds, for compare */
+};
+
+struct run {
+	const struct bmr_restore *r;
+	struct bmr_target *target;
+	struct bmr_proof *proof;
+	uint64_t limit; /* the disk's size */
+	uint8_t *first; /* the first chunk, withheld until the end; written by one worker only */
+	size_t first_len;
+	bool *bad; /* groups that read back wrong */
+	uint64_t groups;
+	bool repairing; /* write only bad groups */
+	struct worker_state workers[BMR_WORKERS_MAX];
+	unsigned worker_count;
+};
+
+const char *bmr_phase_name(enum bmr_phase phase)
+{
+	static const char *const names[] = {
+		[BMR_PHASE_PREPARE] = "prepare",   [BMR_PHASE_MEASURE] = "measure",
+		[BMR_PHASE_COMPARE] = "compare",   [BMR_PHASE_WRITE] = "write",
+		[BMR_PHASE_READBACK] = "read-back", [BMR_PHASE_REPAIR] = "repair",
+		[BMR_PHASE_BOOTABLE] = "bootable", [BMR_PHASE_DONE] = "done",
+	};
+
+	return names[phase];
+}
+
+static void enter(const struct bmr_restore *r, enum bmr_phase phase)
+{
+	atomic_store(&r->progress->phase, phase);
+	if (r->phase)
+		r->phase(r->ctx, phase);
+}
+
+static int too_small(const struct bmr_target_info *target, uint64_t size, struct bmr_err *e)
+{
+	return bmr_err_set(e, BMR_E_REFUSED, 0,
+			   "'%s' is too small: it has %" PRIu64 " bytes and the image needs %" PRIu64
+			   ", %" PRIu64 " more",
+			   target->path, target->size, size, size - target->size);
+}
+
+int bmr_restore_check(const struct bmr_image *image, const struct bmr_target_info *target,
+		      struct bmr_err *e)
+{
+	if (!target->is_new && image->at_least > target->size)
+		return too_small(target, image->at_least, e);
+	if (!target->is_file && image->layout.sector != 0 &&
+	    image->layout.sector != target->sector)
+		return bmr_err_set(e, BMR_E_REFUSED, 0,
+				   "'%s' has %u-byte sectors and the image is of a disk with %u-byte "
+				   "sectors: it would not boot",
+				   target->path, target->sector, image->layout.sector);
+	return 0;
+}
+
+/* --- step 3: the body --- */
+
+static int put_zeros(struct run *run, const struct bmr_chunk *c, struct bmr_err *e)
+{
+	if (bmr_target_zero(run->target, c->offset, c->len, e) < 0)
+		return -1;
+	atomic_fetch_add(&run->r->progress->zeroed, c->len);
+	return 0;
+}
+
+static int put_data(struct run *run, const struct bmr_chunk *c, struct bmr_err *e)
+{
+	if (bmr_target_write(run->target, c->data, c->len, c->offset, e) < 0)
+		return -1;
+	atomic_fetch_add(&run->r->progress->written, c->len);
+	return 0;
+}
+
+static bool holds_already(struct run *run, const struct bmr_chunk *c, unsigned worker)
+{
+	uint8_t *disk = run->workers[worker].disk;
+	struct bmr_err ignored; /* a sector that cannot be read may well be written */
+
+	if (!run->r->compare || run->repairing)
+		return false;
+	return bmr_target_read(run->target, disk, c->len, c->offset, &ignored) == 0 &&
+	       memcmp(disk, c->data, c->len) == 0;
+}
+
+/* Put one chunk on the disk.  A repair writes zeros as data: the hole may be what failed. */
+static int put(struct run *run, const struct bmr_chunk *c, unsigned worker, struct bmr_err *e)
+{
+	if (holds_already(run, c, worker)) {
+		atomic_fetch_add(&run->r->progress->skipped, c->len);
+		return 0;
+	}
+	if (!run->repairing && bmr_zero_is(c->data, c->len))
+		return put_zeros(run, c, e);
+	return put_data(run, c, e);
+}
+
+static int check_chunk(const struct run *run, const struct bmr_chunk *c, struct bmr_err *e)
+{
+	if (!bmr_size_inside(c->offset, c->len, run->limit))
+		return bmr_err_set(e, BMR_E_REFUSED, 0,
+				   "'%s' is too small: it has %" PRIu64
+				   " bytes and the image goes on",
+				   run->r->target->path, run->limit);
+	return bmr_image_check_sectors(c->offset + c->len, run->r->target->sector, e);
+}
+
+static int body_work(void *ctx, const struct bmr_chunk *c, unsigned worker, struct bmr_err *e)
+{
+	struct run *run = ctx;
+	struct bmr_digest_value digest;
+
+	if (check_chunk(run, c, e) < 0)
+		return -1;
+	if (c->index == 0) {
+		memcpy(run->first, c->data, c->len);
+		run->first_len = c->len;
+		return 0;
+	}
+	if (bmr_digest_of(run->workers[worker].digest, c->data, c->len, &digest, e) < 0 ||
+	    bmr_proof_add(run->proof, c->index, &digest, e) < 0)
+		return -1;
+	return put(run, c, worker, e);
+}
+
+static int repair_work(void *ctx, const struct bmr_chunk *c, unsigned worker, struct bmr_err *e)
+{
+	struct run *run = ctx;
+
+	if (c->index == 0 || !run->bad[c->index / bmr_proof_group(run->proof)])
+		return 0;
+	return put(run, c, worker, e);
+}
+
+static int stream(struct run *run,
+		  int (*work)(void *, const struct bmr_chunk *, unsigned, struct bmr_err *),
+		  struct bmr_pipe_result *result, struct bmr_err *e)
+{
+	struct bmr_pipe pipe = {
+		.source = run->r->source,
+		.format = run->r->image->format,
+		.workers = run->worker_count,
+		.work = work,
+		.ctx = run,
+		.progress = &run->r->progress->pipe,
+		.stop = run->r->stop,
+	};
+
+	return bmr_pipe_run(&pipe, result, e);
+}
+
+/* An image shorter than the disk leaves its end as it was; what there could be taken for a backup
+ * of a partition table is wiped. */
+static int wipe_tail(struct run *run, uint64_t size, struct bmr_err *e)
+{
+	uint64_t tail = bmr_size_min(TAIL_WIPE, run->limit - size);
+
+	if (run->r->target->is_file || tail == 0)
+		return 0;
+	return bmr_target_zero(run->target, run->limit - tail, tail, e);
+}
+
+/* --- step 4: is it right? --- */
+
+static int check_digest(const struct bmr_restore *r, const struct bmr_digest_value *found,
+			struct bmr_err *e)
+{
+	char want[BMR_DIGEST_TEXT_SIZE];
+	char have[BMR_DIGEST_TEXT_SIZE];
+
+	if (!r->sha256 || bmr_digest_equal(r->sha256, found))
+		return 0;
+	return bmr_err_set(e, BMR_E_DATA, 0, "the image's SHA-256 is %s, not the expected %s",
+			   bmr_digest_text(found, have), bmr_digest_text(r->sha256, want));
+}
+
+/* While a file is open its replacement cannot be seen.  A server that has gone since is no reason
+ * to throw away what came whole. */
+static int check_unchanged(const struct bmr_restore *r, struct bmr_err *e)
+{
+	if (r->sha256 || bmr_source_check_unchanged(r->source, e) == 0)
+		return 0;
+	if (e->code == BMR_E_DATA || e->code == BMR_E_STOPPED)
+		return -1;
+	bmr_log_say(r->log, BMR_LOG_NOTICE, "cannot ask whether the image is still the same: %s",
+		    e->msg);
+	return 0;
+}
+
+static int read_back_once(struct run *run, uint64_t size, bool only_bad, uint64_t *bad,
+			  uint64_t *first_bad, struct bmr_err *e)
+{
+	struct bmr_readback rb = {
+		.target = run->target,
+		.proof = run->proof,
+		.size = size,
+		.workers = run->worker_count,
+		.bad = run->bad,
+		.only_bad = only_bad,
+		.progress = &run->r->progress->verified,
+		.stop = run->r->stop,
+	};
+
+	enter(run->r, BMR_PHASE_READBACK);
+	return bmr_readback_run(&rb, bad, first_bad, e);
+}
+
+static int repair(struct run *run, const struct bmr_pipe_result *expected, struct bmr_err *e)
+{
+	struct bmr_pipe_result again;
+
+	enter(run->r, BMR_PHASE_REPAIR);
+	run->repairing = true;
+	if (stream(run, repair_work, &again, e) < 0)
+		return -1;
+	if (again.size != expected->size || !bmr_digest_equal(&again.sha256, &expected->sha256))
+		return bmr_err_set(e, BMR_E_DATA, 0, "the image changed while it was restored");
+	return bmr_target_flush(run->target, e);
+}
+
+static int read_back(struct run *run, const struct bmr_pipe_result *pipe,
+		     struct bmr_restore_result *result, struct bmr_err *e)
+{
+	uint64_t bad = 0;
+	uint64_t first = 0;
+
+	atomic_store(&run->r->progress->to_verify, pipe->size);
+	if (read_back_once(run, pipe->size, false, &bad, &first, e) < 0)
+		return -1;
+	for (int i = 0; bad > 0 && i < REWRITES_MAX; i++) {
+		bmr_log_say(run->r->log, BMR_LOG_NOTICE,
+			    "'%s' reads back wrong in %" PRIu64 " places, the first at byte %" PRIu64
+			    "; writing them again",
+			    run->r->target->path, bad, first);
+		result->rewritten += bad;
+		if (repair(run, pipe, e) < 0 ||
+		    read_back_once(run, pipe->size, true, &bad, &first, e) < 0)
+			return -1;
+	}
+	if (bad > 0)
+		return bmr_err_set(e, BMR_E_TARGET, 0,
+				   "'%s' does not hold what was written: %" PRIu64
+				   " MiB-chunks read back wrong after %d rewrites, the first at "
+				   "sector %" PRIu64,
+				   run->r->target->path, bad * bmr_proof_group(run->proof),
+				   REWRITES_MAX, first / run->r->target->sector);
+	return 0;
+}
+
+/* --- steps 2, 5, 6 --- */
+
+/* Write a part of the first chunk, flush, and read it back. */
+static int put_first(struct run *run, size_t from, size_t to, struct bmr_err *e)
+{
+	AUTO_FREE uint8_t *disk = NULL;
+
+	if (from == to)
+		return 0;
+	disk = aligned_alloc(BMR_CHUNK_ALIGN, BMR_CHUNK_SIZE);
+	if (!disk)
+		return bmr_err_nomem(e, "reading back");
+	/* A copy with an aligned start: O_DIRECT wants its buffers so. */
+	memcpy(disk, run->first + from, to - from);
+	if (bmr_target_write(run->target, disk, to - from, from, e) < 0 ||
+	    bmr_target_flush(run->target, e) < 0)
+		return -1;
+	if (!run->r->read_back)
+		return 0;
+	if (bmr_target_drop_cache(run->target, e) < 0 ||
+	    bmr_target_read(run->target, disk, to - from, from, e) < 0)
+		return -1;
+	atomic_fetch_add(&run->r->progress->verified, to - from);
+	if (memcmp(disk, run->first + from, to - from) != 0)
+		return bmr_err_set(e, BMR_E_TARGET, 0,
+				   "'%s' does not hold what was written to its first MiB",
+				   run->r->target->path);
+	return 0;
+}
+
+static int make_unbootable(struct run *run, struct bmr_err *e)
+{
+	AUTO_FREE uint8_t *zeros = aligned_alloc(BMR_CHUNK_ALIGN, BMR_CHUNK_ALIGN);
+	unsigned sector = run->r->target->sector;
+
+	if (run->r->target->is_new)
+		return 0;
+	if (!zeros)
+		return bmr_err_nomem(e, "one sector");
+	memset(zeros, 0, sector);
+	if (bmr_target_write(run->target, zeros, sector, 0, e) < 0)
+		return -1;
+	return bmr_target_flush(run->target, e);
+}
+
+static int make_bootable(struct run *run, struct bmr_err *e)
+{
+	unsigned sector = run->r->target->sector;
+	const char *reason = NULL;
+
+	enter(run->r, BMR_PHASE_BOOTABLE);
+	if (put_first(run, sector, run->first_len, e) < 0 ||
+	    bmr_target_check_same(run->target, e) < 0 || put_first(run, 0, sector, e) < 0)
+		return -1;
+	if (!bmr_target_reread_table(run->target, REREAD_TIMEOUT_MS, &reason))
+		bmr_log_say(run->r->log, BMR_LOG_NOTICE,
+			    "the kernel still has the old partition table of '%s' (%s); it reads the "
+			    "new one at the next boot",
+			    run->r->target->path, reason);
+	return 0;
+}
+
+/* --- the whole --- */
+
+static int restore_body(struct run *run, struct bmr_restore_result *result, struct bmr_err *e)
+{
+	const struct bmr_restore *r = run->r;
+	struct bmr_pipe_result pipe;
+
+	enter(r, BMR_PHASE_WRITE);
+	if (make_unbootable(run, e) < 0 || stream(run, body_work, &pipe, e) < 0 ||
+	    bmr_image_check_size(r->image, pipe.size, r->target->sector, e) < 0 ||
+	    check_digest(r, &pipe.sha256, e) < 0 ||
+	    bmr_target_set_size(run->target, pipe.size, e) < 0 ||
+	    wipe_tail(run, pipe.size, e) < 0 || bmr_target_flush(run->target, e) < 0)
+		return -1;
+	if (r->read_back && read_back(run, &pipe, result, e) < 0)
+		return -1;
+	if (check_unchanged(r, e) < 0 || make_bootable(run, e) < 0)
+		return -1;
+	result->size = pipe.size;
+	result->sha256 = pipe.sha256;
+	return 0;
+}
+
+static int allocate(struct run *run, struct bmr_err *e)
+{
+	uint64_t size = run->limit;
+
+	run->first = aligned_alloc(BMR_CHUNK_ALIGN, BMR_CHUNK_SIZE);
+	if (!run->first)
+		return bmr_err_nomem(e, "the first MiB");
+	if (bmr_proof_open(size, &run->proof, e) < 0)
+		return -1;
+	run->groups = size / BMR_CHUNK_SIZE / bmr_proof_group(run->proof) + 1;
+	run->bad = calloc(run->groups, sizeof *run->bad);
+	if (!run->bad)
+		return bmr_err_nomem(e, "the proof");
+	for (; run->worker_count < bmr_pipe_workers(); run->worker_count++) {
+		struct worker_state *w = &run->workers[run->worker_count];
+
+		w->disk = aligned_alloc(BMR_CHUNK_ALIGN, BMR_CHUNK_SIZE);
+		if (!w->disk)
+			return bmr_err_nomem(e, "a worker");
+		if (bmr_digest_open(&w->digest, e) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+static void free_run(struct run *run)
+{
+	for (unsigned i = 0; i < BMR_WORKERS_MAX; i++) {
+		free(run->workers[i].disk);
+		bmr_digest_close(run->workers[i].digest);
+	}
+	bmr_proof_close(run->proof);
+	free(run->bad);
+	free(run->first);
+}
+
+static int write_and_prove(const struct bmr_restore *r, struct bmr_restore_result *result,
+			   struct bmr_err *e)
+{
+	struct run run = {.r = r};
+	struct bmr_err close_err;
+	int rc;
+
+	run.limit = r->target->is_new ? NEW_FILE_MAX : r->target->size;
+	rc = allocate(&run, e);
+	if (rc == 0)
+		rc = bmr_target_open(r->target, &run.target, e);
+	if (rc == 0) {
+		rc = restore_body(&run, result, e);
+		if (rc < 0)
+			bmr_err_while(e, "restoring; '%s' is incomplete and does not boot",
+				      r->target->path);
+		if (bmr_target_close(run.target, &close_err) < 0 && rc == 0) {
+			*e = close_err;
+			rc = -1;
+		}
+	}
+	free_run(&run);
+	return rc;
+}
+
+/* Neither the format nor a partition table says how large the disk is: unpack the image once, so
+ * that a disk that is too small is refused before it is touched. */
+static int measure(const struct bmr_restore *r, struct bmr_image *image, struct bmr_err *e)
+{
+	struct bmr_pipe pipe = {
+		.source = r->source,
+		.format = image->format,
+		.progress = &r->progress->pipe,
+		.stop = r->stop,
+	};
+	struct bmr_pipe_result result;
+
+	bmr_log_say(r->log, BMR_LOG_NOTICE,
+		    "the image does not say how large it is: reading it once to know");
+	enter(r, BMR_PHASE_MEASURE);
+	if (bmr_pipe_run(&pipe, &result, e) < 0)
+		return bmr_err_while(e, "measuring the image; '%s' was not written",
+				     r->target->path);
+	image->size = image->at_least = result.size;
+	return bmr_image_check_size(image, result.size, r->target->sector, e);
+}
+
+/* *same: the disk holds the image already. */
+static int compare_first(const struct bmr_restore *r, struct bmr_restore_result *result, bool *same,
+			 struct bmr_err *e)
+{
+	struct bmr_verify verify = {
+		.source = r->source,
+		.image = r->image,
+		.target = r->target,
+		.first_difference_ends = true,
+		.progress = r->progress,
+		.stop = r->stop,
+	};
+	struct bmr_verify_result found;
+
+	enter(r, BMR_PHASE_COMPARE);
+	if (bmr_verify_run(&verify, &found, e) < 0)
+		return bmr_err_while(e, "comparing; '%s' was not written", r->target->path);
+	*same = found.differing == 0;
+	if (!*same)
+		return 0;
+	if (check_digest(r, &found.sha256, e) < 0)
+		return -1;
+	result->size = found.size;
+	result->sha256 = found.sha256;
+	result->already = true;
+	return 0;
+}
+
+int bmr_restore_run(const struct bmr_restore *restore, struct bmr_restore_result *result,
+		    struct bmr_err *e)
+{
+	struct bmr_restore r = *restore;
+	struct bmr_image image = *restore->image;
+	bool same = false;
+
+	memset(result, 0, sizeof *result);
+	r.image = &image;
+	enter(&r, BMR_PHASE_PREPARE);
+	if (image.at_least == 0 && !r.target->is_new && measure(&r, &image, e) < 0)
+		return -1;
+	if (bmr_restore_check(&image, r.target, e) < 0)
+		return bmr_err_while(e, "checking; nothing was written");
+	if (r.compare && !r.target->is_new && compare_first(&r, result, &same, e) < 0)
+		return -1;
+	if (!same && write_and_prove(&r, result, e) < 0)
+		return -1;
+	result->proven = r.read_back || result->already;
+	enter(&r, BMR_PHASE_DONE);
+	return 0;
+}

@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "imaging/verify.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/err.h"
+#include "base/size.h"
+#include "imaging/image.h"
+#include "imaging/pipe.h"
+#include "imaging/restore.h"
+#include "imaging/target.h"
+#include "transport/source.h"
+
+struct run {
+	const struct bmr_verify *v; /* read-only while threads run, as is all down to lock */
+	struct bmr_target *target;
+	uint8_t *buffers[BMR_WORKERS_MAX]; /* one a worker: what the disk holds */
+
+	pthread_mutex_t lock; /* guards all below */
+	uint64_t differing;
+	uint64_t first_difference;
+};
+
+/* Byte of the first difference; len if there is none. */
+static size_t first_difference(const uint8_t *a, const uint8_t *b, size_t len)
+{
+	size_t i = 0;
+
+	if (memcmp(a, b, len) == 0)
+		return len;
+	while (a[i] == b[i])
+		i++;
+	return i;
+}
+
+static int found_difference(struct run *run, uint64_t at, struct bmr_err *e)
+{
+	pthread_mutex_lock(&run->lock);
+	run->differing++;
+	if (at < run->first_difference)
+		run->first_difference = at;
+	pthread_mutex_unlock(&run->lock);
+	if (!run->v->first_difference_ends)
+		return 0;
+	return bmr_err_set(e, BMR_E_STOPPED, 0, "the disk differs");
+}
+
+static int compare_work(void *ctx, const struct bmr_chunk *c, unsigned worker, struct bmr_err *e)
+{
+	struct run *run = ctx;
+	uint64_t size = run->v->target->size;
+	uint8_t *disk = run->buffers[worker];
+	size_t len = c->len;
+	size_t at;
+
+	if (c->offset >= size)
+		return found_difference(run, c->offset, e);
+	/* The whole sectors that the disk still has; the image may end in the middle of one. */
+	len = (size_t)bmr_size_min(len, size - c->offset);
+	len -= len % run->v->target->sector;
+	if (bmr_target_read(run->target, disk, len, c->offset, e) < 0)
+		return -1;
+	atomic_fetch_add(&run->v->progress->verified, len);
+	at = first_difference(disk, c->data, len);
+	return at < c->len ? found_difference(run, c->offset + at, e) : 0;
+}
+
+static int run_pipe(struct run *run, struct bmr_verify_result *result, struct bmr_err *e)
+{
+	const struct bmr_verify *v = run->v;
+	struct bmr_pipe_result out = {0};
+	struct bmr_pipe pipe = {
+		.source = v->source,
+		.format = v->image->format,
+		.workers = v->target ? bmr_pipe_workers() : 0,
+		.work = v->target ? compare_work : NULL,
+		.ctx = run,
+		.progress = &v->progress->pipe,
+		.stop = v->stop,
+	};
+	int rc = bmr_pipe_run(&pipe, &out, e);
+
+	result->differing = run->differing;
+	result->first_difference = run->first_difference;
+	if (rc < 0)
+		return v->first_difference_ends && run->differing > 0 ? 0 : -1;
+	result->size = out.size;
+	result->sha256 = out.sha256;
+	if (bmr_image_check_size(v->image, out.size, 512, e) < 0)
+		return -1;
+	return bmr_source_check_unchanged(v->source, e);
+}
+
+static int open_target(struct run *run, struct bmr_err *e)
+{
+	if (!run->v->target)
+		return 0;
+	for (unsigned i = 0; i < BMR_WORKERS_MAX; i++) {
+		run->buffers[i] = aligned_alloc(BMR_CHUNK_ALIGN, BMR_CHUNK_SIZE);
+		if (!run->buffers[i])
+			return bmr_err_nomem(e, "comparing");
+	}
+	if (bmr_target_open_readonly(run->v->target, &run->target, e) < 0)
+		return -1;
+	return bmr_target_drop_cache(run->target, e);
+}
+
+int bmr_verify_run(const struct bmr_verify *verify, struct bmr_verify_result *result,
+		   struct bmr_err *e)
+{
+	struct run run = {.v = verify, .first_difference = UINT64_MAX};
+	struct bmr_err ignored; /* closing what was only read */
+	int rc;
+
+	memset(result, 0, sizeof *result);
+	pthread_mutex_init(&run.lock, NULL);
+	rc = open_target(&run, e);
+	if (rc == 0)
+		rc = run_pipe(&run, result, e);
+	bmr_target_close(run.target, &ignored);
+	for (unsigned i = 0; i < BMR_WORKERS_MAX; i++)
+		free(run.buffers[i]);
+	pthread_mutex_destroy(&run.lock);
+	return rc;
+}
