@@ -35,8 +35,8 @@ static void read_geometry(const char *dir, struct bmr_disk *disk)
 		disk->size = 0;
 	disk->logical_sector = sector >= 512 && sector <= 65536 ? (unsigned)sector : 512;
 	disk->physical_sector = physical >= disk->logical_sector && physical <= 1U << 20
-					? (unsigned)physical
-					: disk->logical_sector;
+	                                ? (unsigned)physical
+	                                : disk->logical_sector;
 	disk->rotational = bmr_disk_attr_number(dir, "queue/rotational") != 0;
 	disk->read_only = bmr_disk_attr_number(dir, "ro") != 0;
 	disk->sequence = bmr_disk_attr_number(dir, "diskseq");
@@ -66,8 +66,7 @@ static bool is_listed(const struct bmr_disk *disk)
 
 static int append(struct bmr_disk_list *list, const struct bmr_disk *disk, struct bmr_err *e)
 {
-	struct bmr_disk *grown =
-		reallocarray(list->disks, list->count + 1, sizeof *list->disks);
+	struct bmr_disk *grown = reallocarray(list->disks, list->count + 1, sizeof *list->disks);
 
 	if (!grown)
 		return bmr_err_nomem(e, "the list of disks");
@@ -77,7 +76,7 @@ static int append(struct bmr_disk_list *list, const struct bmr_disk *disk, struc
 }
 
 static int list_one(const struct bmr_disk_env *env, const char *block, const char *name,
-		    struct bmr_disk_list *list, struct bmr_err *e)
+                    struct bmr_disk_list *list, struct bmr_err *e)
 {
 	char path[PATH_MAX];
 	struct bmr_disk disk;
@@ -115,7 +114,7 @@ static int by_name(const void *a, const void *b)
 }
 
 int bmr_disk_list_read(const struct bmr_disk_env *env, struct bmr_disk_list *list,
-		       struct bmr_err *e)
+                       struct bmr_err *e)
 {
 	const struct bmr_disk_env full = bmr_disk_of_env(env);
 	char block[PATH_MAX];
@@ -126,7 +125,7 @@ int bmr_disk_list_read(const struct bmr_disk_env *env, struct bmr_disk_list *lis
 	*list = (struct bmr_disk_list){0};
 	if (!bmr_disk_attr_path(block, full.sysfs, "block") || !(dir = opendir(block)))
 		return bmr_err_set(e, BMR_E_TARGET, errno, "cannot list the disks in '%s/block'",
-				   full.sysfs);
+		                   full.sysfs);
 	while (rc == 0 && (entry = readdir(dir)))
 		if (entry->d_name[0] != '.')
 			rc = list_one(&full, block, entry->d_name, list, e);
@@ -152,7 +151,7 @@ void bmr_disk_list_clear(struct bmr_disk_list *list)
 }
 
 int bmr_disk_read(const struct bmr_disk_env *env, dev_t dev, struct bmr_disk *disk,
-		  struct bmr_err *e)
+                  struct bmr_err *e)
 {
 	const struct bmr_disk_env full = bmr_disk_of_env(env);
 	char name[64];
@@ -161,12 +160,12 @@ int bmr_disk_read(const struct bmr_disk_env *env, dev_t dev, struct bmr_disk *di
 	AUTO_FREE char *dir = bmr_disk_of_dir(&full, dev);
 	if (!dir)
 		return bmr_err_set(e, BMR_E_TARGET, errno, "no disk has the device number %u:%u",
-				   major(dev), minor(dev));
+		                   major(dev), minor(dev));
 	snprintf(name, sizeof name, "%s", strrchr(dir, '/') + 1);
 	if (bmr_disk_of_part(dir))
 		return bmr_err_set(e, BMR_E_REFUSED, 0,
-				   "'%s' is a partition; a restore takes the whole disk '%s'", name,
-				   strrchr(dir, '/') + 1);
+		                   "'%s' is a partition; a restore takes the whole disk '%s'", name,
+		                   strrchr(dir, '/') + 1);
 	read_disk(&full, dir, disk);
 	return 0;
 }

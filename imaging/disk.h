@@ -28,10 +28,10 @@ enum bmr_disk_kind { /* what the kernel calls it */
 	BMR_DISK_DISK,
 	BMR_DISK_OPTICAL,
 	BMR_DISK_LOOP,
-	BMR_DISK_RAM, /* ram, zram */
-	BMR_DISK_MAPPED, /* dm, md */
+	BMR_DISK_RAM,      /* ram, zram */
+	BMR_DISK_MAPPED,   /* dm, md */
 	BMR_DISK_MMC_BOOT, /* mmcblkNbootN, rpmb */
-	BMR_DISK_OTHER, /* nbd, floppy ... */
+	BMR_DISK_OTHER,    /* nbd, floppy ... */
 };
 
 struct bmr_disk_content { /* a partition, or a file system straight on the disk (number 0) */
@@ -43,28 +43,29 @@ struct bmr_disk_content { /* a partition, or a file system straight on the disk 
 };
 
 struct bmr_disk {
-	char name[32];	 /* "sda" */
-	char path[64];	 /* "/dev/sda" */
-	char by_path[128]; /* stable place in the machine, as udev's ID_PATH: "pci-0000:00:1f.2-ata-1",
+	char name[32]; /* "sda" */
+	char path[64]; /* "/dev/sda" */
+	char by_path
+		[128]; /* stable place in the machine, as udev's ID_PATH: "pci-0000:00:1f.2-ata-1",
 			      "" unknown */
 	char vendor[32];
 	char model[64];
 	char serial[64]; /* "" if it tells none */
 	char wwn[64];
-	char bus[16];	 /* "sata" "nvme" "virtio" "scsi" "sas" "usb" "mmc" "xen" "" */
+	char bus[16]; /* "sata" "nvme" "virtio" "scsi" "sas" "usb" "mmc" "xen" "" */
 	enum bmr_disk_kind kind;
 	dev_t dev;
 	uint64_t sequence; /* kernel's diskseq, 0 if it has none: another disk has another */
-	uint64_t size;	 /* bytes */
+	uint64_t size;     /* bytes */
 	unsigned logical_sector;
 	unsigned physical_sector;
 	bool rotational;
 	bool removable;
 	bool read_only;
-	bool medium;	 /* bmr was booted from it */
+	bool medium;       /* bmr was booted from it */
 	char used_by[128]; /* who holds it or a part of it: "sda2 mounted on /home", "" nobody */
 
-	char table[8];	 /* "gpt", "dos", "" none */
+	char table[8]; /* "gpt", "dos", "" none */
 	char table_uuid[40];
 	bool holds_something; /* a partition table or a signature known to libblkid */
 	char probe_error[96]; /* why the content could not be read, "" if it was */
@@ -81,18 +82,18 @@ struct bmr_disk_list {
  * probe_error.  *list is to be cleared by bmr_disk_list_clear also after a failure.
  * Errors: BMR_E_NOMEM, BMR_E_TARGET (no sysfs). */
 int bmr_disk_list_read(const struct bmr_disk_env *env, struct bmr_disk_list *list,
-		       struct bmr_err *e);
+                       struct bmr_err *e);
 void bmr_disk_list_clear(struct bmr_disk_list *list);
 
 /* Describe one disk or partition device (of any kind) by the device number of an open file.
  * *disk is to be cleared by bmr_disk_clear.  For a partition: BMR_E_REFUSED that names its disk. */
 int bmr_disk_read(const struct bmr_disk_env *env, dev_t dev, struct bmr_disk *disk,
-		  struct bmr_err *e);
+                  struct bmr_err *e);
 void bmr_disk_clear(struct bmr_disk *disk);
 
 /* The whole disk under a device number (a partition's disk; LVM and md followed down to every
  * member): calls member() for each.  For "the disk that the image comes from". */
 int bmr_disk_of(const struct bmr_disk_env *env, dev_t dev,
-		void (*member)(void *ctx, dev_t whole_disk), void *ctx, struct bmr_err *e);
+                void (*member)(void *ctx, dev_t whole_disk), void *ctx, struct bmr_err *e);
 
 #endif

@@ -12,13 +12,13 @@ static const struct {
 	const char *pattern;
 	enum bmr_disk_kind kind;
 } kinds[] = {
-	{"sr[0-9]*", BMR_DISK_OPTICAL},	   {"loop[0-9]*", BMR_DISK_LOOP},
-	{"ram[0-9]*", BMR_DISK_RAM},	   {"zram[0-9]*", BMR_DISK_RAM},
-	{"dm-[0-9]*", BMR_DISK_MAPPED},	   {"md[0-9_]*", BMR_DISK_MAPPED},
-	{"drbd[0-9]*", BMR_DISK_MAPPED},   {"bcache[0-9]*", BMR_DISK_MAPPED},
+	{"sr[0-9]*", BMR_DISK_OPTICAL},      {"loop[0-9]*", BMR_DISK_LOOP},
+	{"ram[0-9]*", BMR_DISK_RAM},         {"zram[0-9]*", BMR_DISK_RAM},
+	{"dm-[0-9]*", BMR_DISK_MAPPED},      {"md[0-9_]*", BMR_DISK_MAPPED},
+	{"drbd[0-9]*", BMR_DISK_MAPPED},     {"bcache[0-9]*", BMR_DISK_MAPPED},
 	{"mmcblk*boot*", BMR_DISK_MMC_BOOT}, {"mmcblk*rpmb*", BMR_DISK_MMC_BOOT},
-	{"fd[0-9]*", BMR_DISK_OTHER},	   {"nbd[0-9]*", BMR_DISK_OTHER},
-	{"mtdblock*", BMR_DISK_OTHER},	   {"zd[0-9]*", BMR_DISK_OTHER},
+	{"fd[0-9]*", BMR_DISK_OTHER},        {"nbd[0-9]*", BMR_DISK_OTHER},
+	{"mtdblock*", BMR_DISK_OTHER},       {"zd[0-9]*", BMR_DISK_OTHER},
 };
 
 #define SCSI_TYPE_ROM "5"

@@ -17,7 +17,7 @@
 
 struct extent {
 	uint64_t start; /* bytes on the medium */
-	uint32_t size;	/* bytes */
+	uint32_t size;  /* bytes */
 };
 
 struct search {
@@ -34,8 +34,7 @@ static struct extent record_extent(const unsigned char *record)
 
 	memcpy(&block, record + 2, sizeof block);
 	memcpy(&size, record + 10, sizeof size);
-	return (struct extent){.start = (uint64_t)le32toh(block) * BLOCK,
-			       .size = le32toh(size)};
+	return (struct extent){.start = (uint64_t)le32toh(block) * BLOCK, .size = le32toh(size)};
 }
 
 /* A directory below another: not one of the first two records, which are itself and its parent. */

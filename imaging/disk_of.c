@@ -38,7 +38,7 @@ char *bmr_disk_of_dir(const struct bmr_disk_env *env, dev_t dev)
 {
 	char path[PATH_MAX];
 	int len = snprintf(path, sizeof path, "%s/dev/block/%u:%u", env->sysfs, major(dev),
-			   minor(dev));
+	                   minor(dev));
 
 	if (len < 0 || len >= (int)sizeof path) {
 		errno = ENAMETOOLONG;
@@ -57,7 +57,7 @@ bool bmr_disk_of_part(char *dir)
 
 /* *members: how many devices lie below this mapped one. */
 static int descend_slaves(const struct descent *d, const char *dir, unsigned depth,
-			  unsigned *members)
+                          unsigned *members)
 {
 	char slaves[PATH_MAX];
 	char path[PATH_MAX];
@@ -98,11 +98,11 @@ static int descend(const struct descent *d, dev_t dev, unsigned depth)
 		return 0;
 	if (depth > DEPTH_MAX)
 		return bmr_err_set(d->e, BMR_E_TARGET, 0, "device %u:%u is mapped in a circle",
-				   major(dev), minor(dev));
+		                   major(dev), minor(dev));
 	AUTO_FREE char *dir = bmr_disk_of_dir(d->env, dev);
 	if (!dir)
-		return bmr_err_set(d->e, BMR_E_TARGET, errno,
-				   "no disk has the device number %u:%u", major(dev), minor(dev));
+		return bmr_err_set(d->e, BMR_E_TARGET, errno, "no disk has the device number %u:%u",
+		                   major(dev), minor(dev));
 	bmr_disk_of_part(dir);
 	if (descend_slaves(d, dir, depth, &members) < 0)
 		return -1;
@@ -113,7 +113,7 @@ static int descend(const struct descent *d, dev_t dev, unsigned depth)
 }
 
 int bmr_disk_of(const struct bmr_disk_env *env, dev_t dev,
-		void (*member)(void *ctx, dev_t whole_disk), void *ctx, struct bmr_err *e)
+                void (*member)(void *ctx, dev_t whole_disk), void *ctx, struct bmr_err *e)
 {
 	const struct bmr_disk_env full = bmr_disk_of_env(env);
 	const struct descent d = {.env = &full, .member = member, .ctx = ctx, .e = e};

@@ -137,7 +137,7 @@ static void scsi_text(const struct place *p, char *text, size_t size)
 {
 	if (found(&p->host) && p->scsi)
 		snprintf(text, size, "-scsi-%u:%u:%u:%u", host_index(&p->host), p->channel,
-			 p->target, p->lun);
+		         p->target, p->lun);
 }
 
 /* Ports count from 1 on each adapter; a second disk at the same port (parallel ATA) is told apart
@@ -179,7 +179,7 @@ static void usb_text(const struct place *p, char *text, size_t size)
 
 /* What follows the adapter in the path; "" where the adapter has one disk only. */
 static void tail_text(const char *dir, const struct place *p, const char *bus, char *text,
-		      size_t size)
+                      size_t size)
 {
 	if (strcmp(bus, "usb") == 0)
 		usb_text(p, text, size);

@@ -31,7 +31,7 @@ static void probe_error(struct bmr_disk *disk, int sys, const char *what)
 		return;
 	if (sys != 0)
 		snprintf(disk->probe_error, sizeof disk->probe_error, "%s: %s", what,
-			 strerror(sys));
+		         strerror(sys));
 	else
 		snprintf(disk->probe_error, sizeof disk->probe_error, "%s", what);
 }
@@ -45,7 +45,7 @@ static blkid_probe new_probe(int fd, uint64_t start, uint64_t size, unsigned sec
 		return NULL;
 	blkid_probe_enable_superblocks(probe, 1);
 	blkid_probe_set_superblocks_flags(probe, BLKID_SUBLKS_TYPE | BLKID_SUBLKS_LABEL |
-							 BLKID_SUBLKS_USAGE | BLKID_SUBLKS_BADCSUM);
+	                                                 BLKID_SUBLKS_USAGE | BLKID_SUBLKS_BADCSUM);
 	if (blkid_probe_set_device(probe, fd, (blkid_loff_t)start, (blkid_loff_t)size) != 0) {
 		blkid_free_probe(probe);
 		return NULL;
@@ -157,7 +157,7 @@ static bool start_is_readable(int fd, struct bmr_disk *disk)
 	if (got == (ssize_t)len)
 		return true;
 	probe_error(disk, got < 0 ? errno : 0,
-		    got < 0 ? "cannot read its start" : "ends within the first 4096 bytes");
+	            got < 0 ? "cannot read its start" : "ends within the first 4096 bytes");
 	return false;
 }
 
@@ -179,16 +179,15 @@ static void find_medium(const struct bmr_disk_env *env, int fd, struct bmr_disk 
 	for (size_t i = 0; i < disk->content_count && !disk->medium; i++)
 		if (strcmp(disk->contents[i].type, "iso9660") == 0 ||
 		    strcmp(disk->contents[i].type, "ambiguous") == 0)
-			disk->medium = bmr_disk_medium(fd, disk->contents[i].start,
-						       env->medium_id_file);
+			disk->medium =
+				bmr_disk_medium(fd, disk->contents[i].start, env->medium_id_file);
 }
 
 /* Reading a drive whose tray is open waits until the driver loses patience. */
 static bool drive_is_empty(int fd, const struct bmr_disk *disk)
 {
 	return disk->kind == BMR_DISK_OPTICAL &&
-	       ioctl(fd, CDROM_DRIVE_STATUS, CDSL_CURRENT) != CDS_DISC_OK &&
-	       errno != ENOTTY;
+	       ioctl(fd, CDROM_DRIVE_STATUS, CDSL_CURRENT) != CDS_DISC_OK && errno != ENOTTY;
 }
 
 void bmr_disk_probe(const struct bmr_disk_env *env, struct bmr_disk *disk)

@@ -49,7 +49,7 @@ static void add_use(struct bmr_disk *disk, const char *fmt, ...)
 	if (used + 2 + strlen(use) >= sizeof disk->used_by && used > 0)
 		return;
 	snprintf(disk->used_by + used, sizeof disk->used_by - used, "%s%s", used > 0 ? ", " : "",
-		 use);
+	         use);
 }
 
 static void add_node(struct usage *u, const char *name, const char *dir)
@@ -100,7 +100,7 @@ static void find_holders(struct usage *u, const struct node *node)
 	int len;
 
 	len = snprintf(path, sizeof path, "%s%s%s/holders", u->dir, whole ? "" : "/",
-		       whole ? "" : node->name);
+	               whole ? "" : node->name);
 	if (len < 0 || len >= (int)sizeof path)
 		return;
 	dir = opendir(path);
@@ -201,7 +201,7 @@ static void read_swap(struct usage *u, char *line)
 }
 
 static void each_line(struct usage *u, const char *name,
-		      void (*read_line)(struct usage *u, char *line))
+                      void (*read_line)(struct usage *u, char *line))
 {
 	char path[PATH_MAX];
 	AUTO_FREE char *line = NULL;
@@ -229,7 +229,7 @@ static void find_btrfs(struct usage *u)
 	while ((entry = readdir(dir)))
 		for (size_t i = 0; entry->d_name[0] != '.' && i < u->count; i++) {
 			int len = snprintf(path, sizeof path, "%s/%s/devices/%s", root,
-					   entry->d_name, u->nodes[i].name);
+			                   entry->d_name, u->nodes[i].name);
 
 			if (len > 0 && len < (int)sizeof path && access(path, F_OK) == 0)
 				add_use(u->disk, "%s part of a mounted btrfs", u->nodes[i].name);

@@ -48,9 +48,9 @@ static int dev_name(const char **value, struct bmr_err *e)
 	if (**value != '\0' && !strchr(*value, '/'))
 		return 0;
 	return bmr_err_set(e, BMR_E_USAGE, 0,
-			   "target hint 'dev=%s' is not the name of a disk such as sda; for a "
-			   "lasting name use serial=, wwn= or path=",
-			   *value);
+	                   "target hint 'dev=%s' is not the name of a disk such as sda; for a "
+	                   "lasting name use serial=, wwn= or path=",
+	                   *value);
 }
 
 static int parse_text(char **text, const char *key, const char *value, struct bmr_err *e)
@@ -109,8 +109,8 @@ static int parse_size(struct bmr_hints *hints, const char *value, struct bmr_err
 	if (good && hints->size_high > 0)
 		return 0;
 	return bmr_err_set(e, BMR_E_USAGE, 0,
-			   "target hint 'size=%s' is not like 500G, 400G-600G, 400G- or -600G",
-			   value);
+	                   "target hint 'size=%s' is not like 500G, 400G-600G, 400G- or -600G",
+	                   value);
 }
 
 static int parse_hint(struct bmr_hints *hints, char *hint, struct bmr_err *e)
@@ -124,15 +124,15 @@ static int parse_hint(struct bmr_hints *hints, char *hint, struct bmr_err *e)
 		return 0;
 	}
 	if (!equals)
-		return bmr_err_set(e, BMR_E_USAGE, 0, "target hint '%s' is unknown; known are " KNOWN,
-				   hint);
+		return bmr_err_set(e, BMR_E_USAGE, 0,
+		                   "target hint '%s' is unknown; known are " KNOWN, hint);
 	*equals = '\0';
 	value = trim(equals + 1);
 	hint = trim(hint);
 	text = text_of(hints, hint);
 	if (!text && strcmp(hint, "size") != 0)
 		return bmr_err_set(e, BMR_E_USAGE, 0,
-				   "target hint '%s=' is unknown; known are " KNOWN, hint);
+		                   "target hint '%s=' is unknown; known are " KNOWN, hint);
 	if (*value == '\0')
 		return bmr_err_set(e, BMR_E_USAGE, 0, "target hint '%s=' has no value", hint);
 	return text ? parse_text(text, hint, value, e) : parse_size(hints, value, e);
@@ -147,14 +147,14 @@ static int parse_all(char *text, struct bmr_hints *hints, struct bmr_err *e)
 		hint = trim(hint);
 		if (*hint == '\0')
 			return bmr_err_set(e, BMR_E_USAGE, 0,
-					   "an empty target hint; known are " KNOWN);
+			                   "an empty target hint; known are " KNOWN);
 		if (parse_hint(hints, hint, e) < 0)
 			return -1;
 		count++;
 	}
 	if (hints->automatic && count > 1)
 		return bmr_err_set(e, BMR_E_USAGE, 0,
-				   "target hint 'auto' stands alone, or name the disk without it");
+		                   "target hint 'auto' stands alone, or name the disk without it");
 	return 0;
 }
 
