@@ -27,20 +27,20 @@ struct bmr_credentials {
 	const char *user;
 	const char *password;
 	const char *domain; /* SMB */
-	bool guest;	    /* SMB: a guest session is accepted */
+	bool guest;         /* SMB: a guest session is accepted */
 };
 
 /* The same for every backend.  Zero means the default.  Must outlive the source. */
 struct bmr_source_options {
-	struct bmr_log *log;		   /* retries and warnings are said here; may be NULL */
+	struct bmr_log *log; /* retries and warnings are said here; may be NULL */
 	struct bmr_credentials credentials;
-	unsigned timeout_ms;		   /* give up after so long without a byte; default 50,000 */
-	unsigned retries;		   /* and after so many tries in a row; default 100 */
-	uint64_t rate;			   /* at most so many bytes a second; 0: no limit */
-	const char *ca_file;		   /* PEM file of the only CAs trusted for https */
-	const char *netrc_file;		   /* for http and ftp, see curl(1) */
-	const char *medium_id_file;	   /* cdrom: names the medium; default /etc/bmr/medium-id */
-	const char *sysfs;		   /* default "/sys" */
+	unsigned timeout_ms;        /* give up after so long without a byte; default 50,000 */
+	unsigned retries;           /* and after so many tries in a row; default 100 */
+	uint64_t rate;              /* at most so many bytes a second; 0: no limit */
+	const char *ca_file;        /* PEM file of the only CAs trusted for https */
+	const char *netrc_file;     /* for http and ftp, see curl(1) */
+	const char *medium_id_file; /* cdrom: names the medium; default /etc/bmr/medium-id */
+	const char *sysfs;          /* default "/sys" */
 };
 
 /* Open url: a path or a URL (transport/url.h).  Connects, learns size and identity, and retries
@@ -48,19 +48,19 @@ struct bmr_source_options {
  * Errors: BMR_E_USAGE (url), BMR_E_SOURCE (no such file, access denied, not a regular file),
  * BMR_E_NET (no answer in time), BMR_E_NOMEM. */
 int bmr_source_open(const char *url, const struct bmr_source_options *options,
-		    struct bmr_source **out, struct bmr_err *e);
+                    struct bmr_source **out, struct bmr_err *e);
 
 /* Open the first of `urls` (comma separated mirrors) that can be opened; each that cannot is said
  * in the log, the error is the last one's. */
 int bmr_source_open_any(const char *urls, const struct bmr_source_options *options,
-			struct bmr_source **out, struct bmr_err *e);
+                        struct bmr_source **out, struct bmr_err *e);
 
 /* Fill buf with the len bytes at off.  *got is less than len only where the source ends, which is
  * at its size if that is known.  Any thread; several calls may run side by side.
  * Errors: BMR_E_NET (gave up), BMR_E_SOURCE (now refused), BMR_E_DATA (the image changed or shrank
  * on the server, or off is past its end), BMR_E_STOPPED (bmr_source_stop), BMR_E_NOMEM. */
 int bmr_source_read(struct bmr_source *s, void *buf, size_t len, uint64_t off, size_t *got,
-		    struct bmr_err *e);
+                    struct bmr_err *e);
 
 /* Is it still the same image, by name?  While a file is open its replacement cannot be seen, so a
  * restore asks once more at its end.  Errors: BMR_E_DATA (changed), and those of opening. */

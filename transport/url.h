@@ -38,15 +38,15 @@ struct bmr_url {
 	enum bmr_url_scheme scheme;
 	char *user;
 	char *password;
-	char *domain;	/* smb */
-	char *host;	/* without brackets; lower case */
-	uint16_t port;	/* 0: the scheme's own */
-	char *path;	/* with its leading slash; for FILE what open(2) takes */
+	char *domain;   /* smb */
+	char *host;     /* without brackets; lower case */
+	uint16_t port;  /* 0: the scheme's own */
+	char *path;     /* with its leading slash; for FILE what open(2) takes */
 	char *raw_path; /* as written, for protocols that want it escaped */
-	char *query;	/* without '?' */
+	char *query;    /* without '?' */
 	char *tag_name; /* disk: "UUID", "LABEL", ... */
 	char *tag_value;
-	char *safe;	/* the whole URL for people: no user, no password, no query of http */
+	char *safe; /* the whole URL for people: no user, no password, no query of http */
 };
 
 /* Read text into *url, to be freed by bmr_url_clear also after a failure.
@@ -66,6 +66,6 @@ struct bmr_url_variable {
 /* Replace each ${name} in text; values are %-escaped.  *out is malloc'ed.
  * Errors: BMR_E_USAGE for an unknown name, one without a value, or a missing brace. */
 int bmr_url_expand(const char *text, const struct bmr_url_variable *variables, size_t count,
-		   char **out, struct bmr_err *e);
+                   char **out, struct bmr_err *e);
 
 #endif

@@ -1,0 +1,227 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "transport/http_answer.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+
+#include "base/err.h"
+
+static const char *header(CURL *easy, const char *name)
+{
+	struct curl_header *h;
+
+	/* -1: of the last answer, behind all redirects. */
+	if (curl_easy_header(easy, name, 0, CURLH_HEADER, -1, &h) != CURLHE_OK)
+		return NULL;
+	return h->value;
+}
+
+/* A strong ETag stands for these very bytes; all else is taken together. */
+static void describe(CURL *easy, struct http_answer *a)
+{
+	const char *etag = header(easy, "ETag");
+	const char *modified = header(easy, "Last-Modified");
+	char size[40] = "size unknown";
+
+	if (a->total != BMR_SOURCE_SIZE_UNKNOWN)
+		snprintf(size, sizeof size, "%" PRIu64 " bytes", a->total);
+	if (etag && strncmp(etag, "W/", 2) != 0)
+		snprintf(a->identity, sizeof a->identity, "%s, ETag %s", size, etag);
+	else
+		snprintf(a->identity, sizeof a->identity, "%s%s%s%s%s", size,
+		         modified ? ", modified " : "", modified ? modified : "",
+		         etag ? ", ETag " : "", etag ? etag : "");
+}
+
+static int read_partial(CURL *easy, const char *name, uint64_t off, struct http_answer *a,
+                        struct bmr_err *e)
+{
+	const char *range = header(easy, "Content-Range");
+	uint64_t last;
+
+	if (!range || sscanf(range, "bytes %" SCNu64 "-%" SCNu64 "/%" SCNu64, &a->first, &last,
+	                     &a->total) != 3)
+		return bmr_err_set(e, BMR_E_DATA, 0,
+		                   "'%s' answers 206 without saying which bytes (Content-Range "
+		                   "'%s')",
+		                   name, range ? range : "");
+	if (a->first != off || last < a->first || last >= a->total)
+		return bmr_err_set(e, BMR_E_DATA, 0,
+		                   "'%s' was asked for the bytes from %" PRIu64 " on and answers "
+		                   "with others: '%s'",
+		                   name, off, range);
+	a->partial = true;
+	return 0;
+}
+
+static int read_whole(CURL *easy, const char *name, struct http_answer *a, struct bmr_err *e)
+{
+	const char *coding = header(easy, "Transfer-Encoding");
+	const char *ranges = header(easy, "Accept-Ranges");
+	curl_off_t length = -1;
+
+	curl_easy_getinfo(easy, CURLINFO_CONTENT_LENGTH_DOWNLOAD_T, &length);
+	a->ranges = ranges && strcasecmp(ranges, "bytes") == 0;
+	if (length >= 0) {
+		a->total = (uint64_t)length;
+		return 0;
+	}
+	a->total = BMR_SOURCE_SIZE_UNKNOWN;
+	if (coding && strcasestr(coding, "chunked"))
+		return 0;
+	return bmr_err_set(e, BMR_E_DATA, 0,
+	                   "'%s' comes without a length and not in chunks: a complete answer "
+	                   "could not be told from a cut one",
+	                   name);
+}
+
+int bmr_http_answer_read(CURL *easy, const char *name, uint64_t off, struct http_answer *answer,
+                         struct bmr_err *e)
+{
+	long status = 0;
+	int rc;
+
+	memset(answer, 0, sizeof *answer);
+	curl_easy_getinfo(easy, CURLINFO_RESPONSE_CODE, &status);
+	if (status == 206)
+		rc = read_partial(easy, name, off, answer, e);
+	else if (status == 200)
+		rc = read_whole(easy, name, answer, e);
+	else
+		return bmr_err_set(e, BMR_E_SOURCE, 0, "'%s' answers with HTTP status %ld", name,
+		                   status);
+	if (rc == 0)
+		describe(easy, answer);
+	return rc;
+}
+
+static int status_fault(long status, const struct bmr_place *place, struct bmr_err *e)
+{
+	const char *name = place->url->safe;
+	bool known = place->credentials.user || place->options->netrc_file;
+
+	switch (status) {
+	case 401:
+		return bmr_err_set(e, BMR_E_SOURCE, 0, "'%s': %s (HTTP 401)", name,
+		                   known ? "the user name or the password is wrong"
+		                         : "the server wants a user name and a password");
+	case 403:
+		return bmr_err_set(e, BMR_E_SOURCE, 0, "'%s': access denied (HTTP 403)", name);
+	case 404:
+	case 410:
+		return bmr_err_set(e, BMR_E_SOURCE, 0,
+		                   "'%s': no such file on the server (HTTP %ld)", name, status);
+	case 407:
+		return bmr_err_set(e, BMR_E_SOURCE, 0,
+		                   "'%s': the proxy wants a password (HTTP 407)", name);
+	case 416:
+		return bmr_err_set(e, BMR_E_DATA, 0,
+		                   "'%s' no longer has the bytes asked for (HTTP 416): the image "
+		                   "changed on the server",
+		                   name);
+	default:
+		/* RFC 9110: these pass, as 5xx do; other 4xx do not. */
+		if (status == 408 || status == 425 || status == 429 || status >= 500)
+			return bmr_err_set(e, BMR_E_NET, 0,
+			                   "'%s': the server has a problem (HTTP %ld)", name,
+			                   status);
+		return bmr_err_set(e, BMR_E_SOURCE, 0, "'%s' answers with HTTP status %ld", name,
+		                   status);
+	}
+}
+
+/* A machine without a battery believes it is 1970: then every certificate is not yet valid. */
+static int certificate_fault(const char *name, const char *detail, struct bmr_err *e)
+{
+	char today[32] = "";
+	time_t now = time(NULL);
+	struct tm tm;
+
+	if (!strstr(detail, "expired") && !strstr(detail, "not yet valid"))
+		return bmr_err_set(e, BMR_E_SOURCE, 0, "'%s': the server is not trusted: %s", name,
+		                   detail);
+	if (gmtime_r(&now, &tm))
+		strftime(today, sizeof today, "%Y-%m-%d %H:%M", &tm);
+	return bmr_err_set(e, BMR_E_SOURCE, 0,
+	                   "'%s': the server is not trusted: %s; the clock of this machine says %s "
+	                   "UTC, is it right?",
+	                   name, detail, today);
+}
+
+/* The handshake fails for good if the other side says so or is no TLS server; else it was cut. */
+static int handshake_fault(const char *name, const char *detail, struct bmr_err *e)
+{
+	bool final = strstr(detail, "alert") || strstr(detail, "wrong version number") ||
+	             strstr(detail, "unsupported protocol");
+
+	return bmr_err_set(e, final ? BMR_E_SOURCE : BMR_E_NET, 0, "'%s': TLS failed: %s", name,
+	                   detail);
+}
+
+static int ftp_fault(long code, const char *name, const char *detail, struct bmr_err *e)
+{
+	if (code >= 400 && code < 500)
+		return bmr_err_set(e, BMR_E_NET, 0, "'%s': the server has a problem: %s", name,
+		                   detail);
+	return bmr_err_set(e, BMR_E_SOURCE, 0,
+	                   "'%s': no such file on the server, or not for us: %s", name, detail);
+}
+
+static int network_fault(CURL *easy, const struct bmr_place *place, const char *detail,
+                         struct bmr_err *e)
+{
+	long sys = 0;
+
+	curl_easy_getinfo(easy, CURLINFO_OS_ERRNO, &sys);
+	if (sys)
+		return bmr_err_set(e, BMR_E_NET, (int)sys, "'%s' does not answer",
+		                   place->url->safe);
+	return bmr_err_set(e, BMR_E_NET, 0, "'%s' does not answer: %s", place->url->safe, detail);
+}
+
+int bmr_http_fault(CURL *easy, CURLcode result, const struct bmr_place *place, const char *detail,
+                   struct bmr_err *e)
+{
+	const char *name = place->url->safe;
+	long code = 0;
+
+	if (!*detail)
+		detail = curl_easy_strerror(result);
+	curl_easy_getinfo(easy, CURLINFO_RESPONSE_CODE, &code);
+	switch (result) {
+	case CURLE_HTTP_RETURNED_ERROR:
+		return status_fault(code, place, e);
+	case CURLE_PEER_FAILED_VERIFICATION:
+		return certificate_fault(name, detail, e);
+	case CURLE_SSL_CONNECT_ERROR:
+		return handshake_fault(name, detail, e);
+	case CURLE_SSL_CACERT_BADFILE:
+		return bmr_err_set(e, BMR_E_SOURCE, 0, "cannot use the CA file '%s': %s",
+		                   place->options->ca_file ? place->options->ca_file : "(default)",
+		                   detail);
+	case CURLE_TOO_MANY_REDIRECTS:
+		return bmr_err_set(e, BMR_E_SOURCE, 0, "'%s' redirects more than 5 times", name);
+	case CURLE_UNSUPPORTED_PROTOCOL:
+		return bmr_err_set(e, BMR_E_SOURCE, 0,
+		                   "'%s' redirects to where we must not follow: %s", name, detail);
+	case CURLE_LOGIN_DENIED:
+		return bmr_err_set(e, BMR_E_SOURCE, 0,
+		                   "'%s': the user name or the password is wrong", name);
+	case CURLE_REMOTE_FILE_NOT_FOUND:
+	case CURLE_REMOTE_ACCESS_DENIED:
+	case CURLE_FTP_COULDNT_RETR_FILE:
+		return ftp_fault(code, name, detail, e);
+	case CURLE_PARTIAL_FILE:
+	case CURLE_GOT_NOTHING:
+	case CURLE_RECV_ERROR:
+		return bmr_err_set(e, BMR_E_NET, 0, "'%s' was cut off: %s", name, detail);
+	case CURLE_OUT_OF_MEMORY: /* what libcurl 7.88 says of a head over its limit of 100 kB */
+		return bmr_err_set(e, BMR_E_SOURCE, 0,
+		                   "'%s': the head of the answer is too long, or memory is out",
+		                   name);
+	default:
+		return network_fault(easy, place, detail, e);
+	}
+}

@@ -1,0 +1,426 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "transport/source.h"
+
+#include <inttypes.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+
+#include "base/cleanup.h"
+#include "base/err.h"
+#include "base/log.h"
+#include "base/size.h"
+#include "transport/clock.h"
+#include "transport/retry.h"
+#include "transport/source_ops.h"
+#include "transport/url.h"
+
+#define DEFAULT_TIMEOUT_MS 50000
+#define DEFAULT_RETRIES 100
+/* A third of the time-out leaves room for a second and third try; 15 s make the first notice of a
+ * dead server come soon even if the time-out is long. */
+#define LONGEST_STALL_MS 15000
+#define LANES_MAX 4
+
+static const struct bmr_source_ops *const backends[] = {
+	[BMR_URL_FILE] = &bmr_local_ops,
+	[BMR_URL_HTTP] = &bmr_http_ops,
+	[BMR_URL_HTTPS] = &bmr_http_ops,
+	[BMR_URL_FTP] = &bmr_http_ops,
+	[BMR_URL_SMB] = NULL, /* the last, so that the table is complete */
+};
+
+/* A connection and who has it. */
+struct lane {
+	struct bmr_conn *conn; /* owned by the thread that set busy; NULL: to be opened */
+	bool busy;             /* under the source's lock */
+};
+
+struct bmr_source {
+	const struct bmr_source_ops *ops;
+	struct bmr_source_options options;
+	struct bmr_url url;
+	struct bmr_place place;
+
+	/* As the first connection found them; every later one must agree. */
+	uint64_t size;
+	bool seekable;
+	dev_t device;
+	char identity[BMR_IDENTITY_SIZE];
+
+	pthread_mutex_t lock; /* guards lanes[].busy and pace_at */
+	pthread_cond_t lane_free;
+	struct lane lanes[LANES_MAX];
+	uint64_t pace_at; /* rate limit: no read begins before (microseconds of the clock) */
+};
+
+static unsigned lane_count(const struct bmr_source *s)
+{
+	unsigned depth = s->seekable ? s->ops->depth : 1;
+
+	return depth < LANES_MAX ? depth : LANES_MAX;
+}
+
+static int is_changed(const struct bmr_source *s, const struct bmr_conn *conn, struct bmr_err *e)
+{
+	if (conn->size == s->size && strcmp(conn->identity, s->identity) == 0)
+		return 0;
+	return bmr_err_set(e, BMR_E_DATA, 0, "the image '%s' changed on the server: was %s, is %s",
+	                   s->url.safe, s->identity, conn->identity);
+}
+
+static void close_lane(struct lane *lane)
+{
+	if (lane->conn)
+		lane->conn->ops->close(lane->conn);
+	lane->conn = NULL;
+}
+
+/* One try to have a connection to the same image. */
+static int connect_lane(struct bmr_source *s, struct lane *lane, uint64_t off, struct bmr_err *e)
+{
+	if (lane->conn)
+		return 0;
+	if (bmr_retry_stopped(s->place.stop_fd))
+		return bmr_err_set(e, BMR_E_STOPPED, 0, "stopped");
+	if (s->ops->open(&s->place, off, &lane->conn, e) < 0)
+		return -1;
+	lane->conn->ops = s->ops;
+	if (is_changed(s, lane->conn, e) == 0)
+		return 0;
+	close_lane(lane);
+	return -1;
+}
+
+static struct lane *claim_lane(struct bmr_source *s)
+{
+	struct lane *lane = NULL;
+
+	pthread_mutex_lock(&s->lock);
+	while (!lane) {
+		/* One that is connected is better than one that is not. */
+		for (unsigned i = 0; i < lane_count(s); i++)
+			if (!s->lanes[i].busy && (!lane || (!lane->conn && s->lanes[i].conn)))
+				lane = &s->lanes[i];
+		if (!lane)
+			pthread_cond_wait(&s->lane_free, &s->lock);
+	}
+	lane->busy = true;
+	pthread_mutex_unlock(&s->lock);
+	return lane;
+}
+
+static void release_lane(struct bmr_source *s, struct lane *lane)
+{
+	pthread_mutex_lock(&s->lock);
+	lane->busy = false;
+	pthread_cond_signal(&s->lane_free);
+	pthread_mutex_unlock(&s->lock);
+}
+
+/* Keep to the rate: each read moves the time when the next may begin by what it costs. */
+static int pace(struct bmr_source *s, size_t len, struct bmr_err *e)
+{
+	uint64_t now = bmr_clock_ms() * 1000;
+	uint64_t begin;
+
+	if (s->options.rate == 0)
+		return 0;
+	pthread_mutex_lock(&s->lock);
+	begin = s->pace_at > now ? s->pace_at : now;
+	s->pace_at = begin + (uint64_t)((double)len * 1e6 / (double)s->options.rate);
+	pthread_mutex_unlock(&s->lock);
+	if (begin == now || bmr_retry_sleep(s->place.stop_fd, (unsigned)((begin - now) / 1000)))
+		return 0;
+	return bmr_err_set(e, BMR_E_STOPPED, 0, "stopped");
+}
+
+/* One try to get what is still missing; *done grows also if it fails. */
+static int read_once(struct bmr_source *s, struct lane *lane, char *buf, size_t len, uint64_t off,
+                     size_t *done, bool *ended, struct bmr_err *e)
+{
+	size_t got = 0;
+	int rc;
+
+	if (connect_lane(s, lane, off + *done, e) < 0)
+		return -1;
+	rc = lane->conn->ops->read(lane->conn, buf + *done, len - *done, off + *done, &got, e);
+	*done += got;
+	if (rc < 0)
+		return -1;
+	*ended = *done < len;
+	if (!*ended || s->size == BMR_SOURCE_SIZE_UNKNOWN)
+		return 0;
+	return bmr_err_set(e, BMR_E_DATA, 0,
+	                   "the image '%s' ends at byte %" PRIu64 " and not at %" PRIu64
+	                   ": it shrank on the server",
+	                   s->url.safe, off + *done, s->size);
+}
+
+/* After a failed try: what of it was progress?  The connection is of no use any more. */
+static void note_progress(struct bmr_retry *retry, struct lane *lane, bool progress)
+{
+	if (progress)
+		bmr_retry_progress(retry);
+	else if (lane->conn && lane->conn->received > 0)
+		bmr_retry_alive(retry);
+	close_lane(lane);
+}
+
+static int read_with_retry(struct bmr_source *s, struct lane *lane, char *buf, size_t len,
+                           uint64_t off, size_t *done, struct bmr_err *e)
+{
+	struct bmr_retry retry;
+	bool ended = false;
+
+	bmr_retry_begin(&retry, s->options.log, s->options.timeout_ms, s->options.retries,
+	                s->place.stop_fd);
+	while (*done < len && !ended) {
+		size_t before = *done;
+
+		if (bmr_retry_stopped(s->place.stop_fd))
+			return bmr_err_set(e, BMR_E_STOPPED, 0, "stopped");
+		if (read_once(s, lane, buf, len, off, done, &ended, e) == 0)
+			break;
+		note_progress(&retry, lane, *done > before);
+		if (bmr_retry_again(&retry, e) < 0)
+			return bmr_err_while(e, "reading at byte %" PRIu64, off + *done);
+	}
+	return 0;
+}
+
+int bmr_source_read(struct bmr_source *s, void *buf, size_t len, uint64_t off, size_t *got,
+                    struct bmr_err *e)
+{
+	struct lane *lane;
+	int rc;
+
+	*got = 0;
+	if (s->size != BMR_SOURCE_SIZE_UNKNOWN && off > s->size)
+		return bmr_err_set(e, BMR_E_DATA, 0,
+		                   "the image '%s' ends at byte %" PRIu64 ", before byte %" PRIu64,
+		                   s->url.safe, s->size, off);
+	if (s->size != BMR_SOURCE_SIZE_UNKNOWN)
+		len = (size_t)bmr_size_min(len, s->size - off);
+	if (len == 0)
+		return 0;
+	if (pace(s, len, e) < 0)
+		return -1;
+	lane = claim_lane(s);
+	rc = read_with_retry(s, lane, buf, len, off, got, e);
+	release_lane(s, lane);
+	return rc;
+}
+
+/* A fresh connection, with retries. */
+static int connect_with_retry(const struct bmr_source *s, struct bmr_conn **conn, struct bmr_err *e)
+{
+	struct bmr_retry retry;
+
+	bmr_retry_begin(&retry, s->options.log, s->options.timeout_ms, s->options.retries,
+	                s->place.stop_fd);
+	for (;;) {
+		if (s->ops->open(&s->place, 0, conn, e) == 0) {
+			(*conn)->ops = s->ops;
+			return 0;
+		}
+		if (bmr_retry_again(&retry, e) < 0)
+			return -1;
+	}
+}
+
+int bmr_source_check_unchanged(struct bmr_source *s, struct bmr_err *e)
+{
+	struct lane lane = {0};
+	int rc;
+
+	if (connect_with_retry(s, &lane.conn, e) < 0)
+		return bmr_err_while(e, "asking whether the image is still the same");
+	rc = is_changed(s, lane.conn, e);
+	close_lane(&lane);
+	return rc;
+}
+
+static void set_options(struct bmr_source *s, const struct bmr_source_options *options)
+{
+	struct bmr_source_options *o = &s->options;
+
+	if (options)
+		*o = *options;
+	if (o->timeout_ms == 0)
+		o->timeout_ms = DEFAULT_TIMEOUT_MS;
+	if (o->retries == 0)
+		o->retries = DEFAULT_RETRIES;
+	if (!o->medium_id_file)
+		o->medium_id_file = "/etc/bmr/medium-id";
+	if (!o->sysfs)
+		o->sysfs = "/sys";
+	s->place.url = &s->url;
+	s->place.options = o;
+	s->place.stall_ms = o->timeout_ms / 3 < LONGEST_STALL_MS ? o->timeout_ms / 3
+	                                                         : LONGEST_STALL_MS;
+	if (s->place.stall_ms == 0)
+		s->place.stall_ms = 1;
+	s->place.credentials = o->credentials;
+	if (!o->credentials.user && !o->credentials.password && s->url.user) {
+		s->place.credentials.user = s->url.user;
+		s->place.credentials.password = s->url.password;
+	}
+	if (!s->place.credentials.domain)
+		s->place.credentials.domain = s->url.domain;
+}
+
+static int connect_first(struct bmr_source *s, struct bmr_err *e)
+{
+	struct bmr_conn *conn;
+
+	if (connect_with_retry(s, &conn, e) < 0)
+		return -1;
+	s->lanes[0].conn = conn;
+	s->size = conn->size;
+	s->seekable = conn->seekable;
+	s->device = conn->device;
+	memcpy(s->identity, conn->identity, sizeof s->identity);
+	return 0;
+}
+
+static struct bmr_source *new_source(const struct bmr_source_ops *ops)
+{
+	struct bmr_source *s = calloc(1, sizeof *s);
+
+	if (!s)
+		return NULL;
+	s->ops = ops;
+	pthread_mutex_init(&s->lock, NULL);
+	pthread_cond_init(&s->lane_free, NULL);
+	s->place.stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	return s;
+}
+
+/* Takes the contents of *url over, also if it fails. */
+static int open_url(const struct bmr_source_ops *ops, struct bmr_url *url,
+                    const struct bmr_source_options *options, struct bmr_source **out,
+                    struct bmr_err *e)
+{
+	struct bmr_source *s = new_source(ops);
+
+	if (!s) {
+		bmr_url_clear(url);
+		return bmr_err_nomem(e, "a source");
+	}
+	s->url = *url;
+	memset(url, 0, sizeof *url);
+	set_options(s, options);
+	if (s->place.stop_fd < 0) {
+		bmr_err_set(e, BMR_E_NOMEM, errno, "cannot make an eventfd");
+		bmr_source_close(s);
+		return -1;
+	}
+	if (connect_first(s, e) < 0) {
+		bmr_source_close(s);
+		return -1;
+	}
+	*out = s;
+	return 0;
+}
+
+int bmr_source_open_ops(const struct bmr_source_ops *ops, const char *url,
+                        const struct bmr_source_options *options, struct bmr_source **out,
+                        struct bmr_err *e)
+{
+	struct bmr_url parsed;
+
+	if (bmr_url_parse(url, &parsed, e) < 0) {
+		bmr_url_clear(&parsed);
+		return -1;
+	}
+	if (!ops)
+		ops = backends[parsed.scheme];
+	if (ops)
+		return open_url(ops, &parsed, options, out, e);
+	bmr_url_clear(&parsed);
+	return bmr_err_set(e, BMR_E_USAGE, 0,
+	                   "this program was built without support for that URL");
+}
+
+int bmr_source_open(const char *url, const struct bmr_source_options *options,
+                    struct bmr_source **out, struct bmr_err *e)
+{
+	return bmr_source_open_ops(NULL, url, options, out, e);
+}
+
+int bmr_source_open_any(const char *urls, const struct bmr_source_options *options,
+                        struct bmr_source **out, struct bmr_err *e)
+{
+	struct bmr_log *log = options ? options->log : NULL;
+
+	for (;;) {
+		size_t len = strcspn(urls, ",");
+		AUTO_FREE char *url = strndup(urls, len);
+
+		if (!url)
+			return bmr_err_nomem(e, "a URL");
+		if (bmr_source_open(url, options, out, e) == 0)
+			return 0;
+		if (urls[len] == '\0')
+			return -1;
+		bmr_log_say(log, BMR_LOG_NOTICE, "%s; trying the next mirror", e->msg);
+		urls += len + 1;
+	}
+}
+
+void bmr_source_stop(struct bmr_source *s)
+{
+	/* Fails only if the counter is full: then it is readable already. */
+	eventfd_write(s->place.stop_fd, 1);
+}
+
+uint64_t bmr_source_size(const struct bmr_source *s)
+{
+	return s->size;
+}
+
+bool bmr_source_seekable(const struct bmr_source *s)
+{
+	return s->seekable;
+}
+
+size_t bmr_source_block(const struct bmr_source *s)
+{
+	return s->ops->block;
+}
+
+unsigned bmr_source_depth(const struct bmr_source *s)
+{
+	return lane_count(s);
+}
+
+const char *bmr_source_identity(const struct bmr_source *s)
+{
+	return s->identity;
+}
+
+const char *bmr_source_name(const struct bmr_source *s)
+{
+	return s->url.safe;
+}
+
+dev_t bmr_source_device(const struct bmr_source *s)
+{
+	return s->device;
+}
+
+void bmr_source_close(struct bmr_source *s)
+{
+	if (!s)
+		return;
+	for (unsigned i = 0; i < LANES_MAX; i++)
+		close_lane(&s->lanes[i]);
+	if (s->place.stop_fd >= 0)
+		close(s->place.stop_fd);
+	pthread_cond_destroy(&s->lane_free);
+	pthread_mutex_destroy(&s->lock);
+	bmr_url_clear(&s->url);
+	free(s);
+}
