@@ -57,7 +57,7 @@ struct bmr_net_config {
 	enum bmr_net_method method;
 	struct bmr_net_address address; /* STATIC only, as the next three */
 	unsigned prefix;		/* bits of the network part */
-	struct bmr_net_address peer;
+	struct bmr_net_address peer;	/* the other end of a point-to-point link */
 	struct bmr_net_address gateway;
 	char hostname[BMR_NET_HOSTNAME_SIZE];
 	unsigned mtu; /* bytes; 0: leave it */
@@ -144,9 +144,12 @@ int bmr_net_set(struct bmr_net_params *n, const char *name, const char *value, s
 void bmr_net_each(const struct bmr_net_params *n, void (*line)(void *ctx, const char *text),
 		  void *ctx);
 
-/* Does value mean that an interface is to be brought up although nothing names the network?
- * True if any of ip=, bootdev=, vlan=, bond=, bridge= or rd.neednet=1 was given. */
+/* Is the network wanted even if the image is local?  True if any of ip= (other than off), bootdev=,
+ * vlan=, bond=, bridge= or rd.neednet=1 was given. */
 bool bmr_net_wanted(const struct bmr_net_params *n);
+
+/* The word of a method: "dhcp", "auto6", ...; "none" for STATIC and OFF. */
+const char *bmr_net_method_name(enum bmr_net_method method);
 
 /* Lower-case "52:54:00:12:34:56"; returns text. */
 char *bmr_net_mac_text(const struct bmr_net_mac *mac, char text[BMR_NET_MAC_TEXT_SIZE]);

@@ -19,6 +19,12 @@
 
 struct bmr_err;
 
+/* Lines and files beyond this are refused: no medium and no server has reason to send them. */
+#define BMR_PARAMS_TEXT_MAX 65536
+
+/* Notices beyond this many are dropped. */
+#define BMR_PARAMS_NOTICES 64
+
 /* The kernel of x86 cuts its command line here (COMMAND_LINE_SIZE, with the final NUL). */
 #define BMR_CMDLINE_LIMIT 2048
 
@@ -74,8 +80,9 @@ void bmr_params_clear(struct bmr_params *p);
 int bmr_params_parse_line(struct bmr_params *p, const char *line, struct bmr_err *e);
 
 /* Read a fetched file (bmr.config): one parameter a line, # comments, name=value, the names of a
- * command line with or without "bmr.".  config= inside it is refused.  The same errors, with the
- * line's number. */
+ * command line with or without "bmr."; a value reaches to the end of its line and needs no quotes.
+ * config= inside it and names that are not known are refused.  For the command line to win, it is
+ * read again after the file.  The same errors, with the line's number. */
 int bmr_params_parse_file(struct bmr_params *p, const char *text, size_t len, struct bmr_err *e);
 
 /* Set one bmr parameter by its name without "bmr.", as an option does. */
@@ -97,7 +104,8 @@ struct bmr_param_info {
 const struct bmr_param_info *bmr_params_table(size_t *count);
 
 /* Call line() with "name=value" of each parameter that differs from its default, network included,
- * in the table's order; secrets as "***".  For plans and logs; parse_line reads the text again. */
+ * in the table's order; secrets, also those in URLs, as "***".  For plans and logs; parse_line reads
+ * the text again, up to BMR_PARAMS_TEXT_MAX. */
 void bmr_params_each(const struct bmr_params *p, void (*line)(void *ctx, const char *text),
 		     void *ctx);
 
