@@ -14,6 +14,7 @@ Accelerator: KVM where a probe shows that a kernel really reaches user space und
 BMR_ACCEL=tcg or BMR_ACCEL=kvm skips the probe.
 """
 
+import ctypes
 import functools
 import json
 import os
@@ -34,6 +35,12 @@ HOST = "10.0.2.2"               # the host's loopback, as a guest sees it
 PANIC = re.compile(r"Kernel panic - not syncing|Initramfs unpacking failed")
 TAIL_LINES = 40
 OVMF = Path("/usr/share/OVMF")
+
+
+def die_with_parent():
+    """For preexec_fn: the kernel kills the child when the thread that started it ends."""
+    pr_set_pdeathsig = 1
+    ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGKILL)
 
 
 class VmError(Exception):
@@ -252,7 +259,8 @@ class Machine:
             errors.flush()
             self._process = subprocess.Popen(
                 argv, stdin=subprocess.DEVNULL, stdout=errors, stderr=errors,
-                pass_fds=(console_qemu.fileno(), control_qemu.fileno()), start_new_session=True)
+                pass_fds=(console_qemu.fileno(), control_qemu.fileno()), start_new_session=True,
+                preexec_fn=die_with_parent)
         console_qemu.close()
         control_qemu.close()
         self.serial = Serial(console, self.log)

@@ -1,0 +1,113 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Power cuts and little memory."""
+
+import os
+import random
+import shutil
+import time
+
+from lab import (Disk, MIB, RESTORED, STARTED, bootable, case, check, expect_restored,
+                 multi_member_gzip, order, sha256_of, used_disk)
+from qemu import HOST, VmError
+from servers import Http
+
+IMAGE_DISK = "626d7200-0000-4000-8000-0000000000d3"
+CUTS = 30
+
+
+class PowerCut:
+    """Restore a bootable-looking image of 64 MiB from a second disk, any number of times.
+
+    The machine boots once.  Its state is saved when the agent says its first word; each restore
+    goes on from there, which saves the boot."""
+
+    SIZE = 64 * MIB
+
+    def __init__(self, lab):
+        self.lab = lab
+        self.image = lab.work / "image.raw"
+        self.image.write_bytes(os.urandom(510) + b"\x55\xaa" + os.urandom(self.SIZE - 512))
+        self.digest = sha256_of(self.image)
+        packed = lab.work / "image.zst"
+        os.system(f"zstd -1 -q -o {packed} {self.image}")
+        self.source = lab.ext4("source", 128 * MIB, IMAGE_DISK, {"image.zst": packed})
+        self.used = used_disk(lab.work / "used.raw", self.SIZE)
+        self.disk = lab.work / "target.raw"
+        self.state = lab.work / "state"
+
+    def machine(self, name, incoming=None):
+        return self.lab.live(name, order(f"disk:UUID={IMAGE_DISK}/image.zst"), memory=320,
+                             network=None, incoming=incoming,
+                             disks=[Disk(self.disk, serial="T1"),
+                                    Disk(self.source, serial="IMAGES", readonly=True)])
+
+    def save(self):
+        shutil.copyfile(self.used, self.disk)
+        with self.machine("boot") as vm:
+            vm.expect(STARTED, 60)
+            vm.save_state(self.state)
+
+    def go_on(self, name, work):
+        """From the saved state, with a used disk again: call work(vm) on the running machine."""
+        shutil.copyfile(self.used, self.disk)
+        with self.machine(name, self.state) as vm:
+            vm.wait_loaded()
+            vm.resume()
+            return work(vm)
+
+    def cut_after(self, seconds):
+        """Cut the power so many seconds after the start; say in what state that left the disk."""
+        def wait_and_cut(vm):
+            deadline = time.monotonic() + seconds
+            try:
+                vm.serial.expect(RESTORED, max(0.0, deadline - time.monotonic()))
+            except TimeoutError:
+                pass
+            vm.kill()
+        self.go_on("cut", wait_and_cut)
+        if sha256_of(self.disk) == self.digest:
+            return "complete"
+        if bootable(self.disk):
+            return "wrong"
+        return "untouched" if sha256_of(self.disk) == sha256_of(self.used) else "unbootable"
+
+
+@case("fault-power-cut", limit=400)
+def power_cut(lab):
+    """Whenever the power fails, the disk does not boot, or is right."""
+    cuts = PowerCut(lab)
+    cuts.save()
+    begin = time.monotonic()
+    cuts.go_on("whole", lambda vm: vm.expect(RESTORED, 60))
+    whole = time.monotonic() - begin
+    check(sha256_of(cuts.disk) == cuts.digest, "even without a power cut the disk is wrong")
+    seed = random.randrange(1 << 32)
+    chance, states = random.Random(seed), []
+    for _ in range(CUTS):
+        states.append(cuts.cut_after(chance.uniform(0, whole)))
+    counts = ", ".join(f"{states.count(state)} {state}" for state in sorted(set(states)))
+    print(f"seed {seed}, {whole:.1f} s for a whole restore: {counts}")
+    check("wrong" not in states, f"a half-written disk looks bootable: {counts}")
+    check(states.count("unbootable") >= CUTS // 10,
+          f"hardly a cut fell into the restore, so nothing was shown: {counts}")
+
+
+@case("fault-little-memory", limit=500)
+def little_memory(lab):
+    """The image is much larger than memory; most of it is zeros."""
+    packed = lab.work / "big.img.gz"
+    head = bytes(510) + b"\x55\xaa" + os.urandom(MIB - 512)
+    noise = os.urandom(4 * MIB)
+    size, digest = multi_member_gzip(packed, [(head, 1), (bytes(MIB), 63), (noise, 16),
+                                              (bytes(64 * MIB), 126)])
+    check(size == 8192 * MIB, f"the image has {size} bytes")
+    disk = lab.work / "target.raw"
+    with open(disk, "wb") as out:
+        out.truncate(size)
+    with Http(lab.folder(big_img_gz=packed)) as server:
+        cmdline = order(server.url("big.img.gz", HOST))
+        with lab.live("live", cmdline, memory=256, disks=[Disk(disk, serial="T1")]) as vm:
+            expect_restored(vm, 400)
+            if "Out of memory" in vm.text():
+                raise VmError("the kernel ran out of memory on the way")
+    check(sha256_of(disk) == digest, "the disk is not equal to the image")
