@@ -12,7 +12,9 @@
 #include <string.h>
 
 #define BLOCK 2048u
-#define DIRECTORY_MAX (256u * 1024)
+/* A hostile disk may claim any number of any length; ours is a few blocks. */
+#define DIRECTORY_MAX (64u * 1024)
+#define SUBDIRECTORIES_MAX 32
 #define ID_MIN 8 /* a shorter id would be found by chance */
 
 struct extent {
@@ -47,17 +49,21 @@ static bool directory_names(const struct search *s, struct extent at, bool desce
 
 static bool subdirectories_name(const struct search *s, const unsigned char *data, size_t len)
 {
+	unsigned left = SUBDIRECTORIES_MAX;
 	size_t off = 0;
 
-	while (off + 34 <= len) {
+	while (off + 34 <= len && left > 0) {
 		const unsigned char *record = data + off;
 
 		if (record[0] == 0) { /* the rest of a block is empty: records do not cross it */
 			off = (off / BLOCK + 1) * BLOCK;
 			continue;
 		}
-		if (is_subdirectory(record) && directory_names(s, record_extent(record), false))
-			return true;
+		if (is_subdirectory(record)) {
+			if (directory_names(s, record_extent(record), false))
+				return true;
+			left--;
+		}
 		off += record[0];
 	}
 	return false;
