@@ -19,12 +19,13 @@ consoles() {
 	} | sort -u
 }
 
-# Write one line to every console.  In the background with a clock: a serial line under flow control
-# whose other end is gone must not stop the boot.
+# Write one line to every console.  Each with a clock: a serial line under flow control whose other
+# end is gone must not stop the boot.  Returns when all are written, so that lines keep their order.
 say() {
 	echo "$*" >>"$RUN/boot.log"
 	for console in $(consoles); do
 		# shellcheck disable=SC2016 # for the inner shell
 		timeout 5 sh -c 'printf "%s\r\n" "$1" >"$2"' say "$*" "$DEV/$console" 2>/dev/null &
 	done
+	wait
 }
