@@ -28,6 +28,7 @@ static const struct bmr_source_ops *const backends[] = {
 	[BMR_URL_HTTP] = &bmr_http_ops,
 	[BMR_URL_HTTPS] = &bmr_http_ops,
 	[BMR_URL_FTP] = &bmr_http_ops,
+	[BMR_URL_NFS] = &bmr_nfs_ops,
 	[BMR_URL_SMB] = NULL, /* the last, so that the table is complete */
 };
 
@@ -77,16 +78,23 @@ static void close_lane(struct lane *lane)
 	lane->conn = NULL;
 }
 
+static bool is_fresh(const struct bmr_conn *conn)
+{
+	return conn->idle_ms == 0 || bmr_clock_ms() - conn->used < conn->idle_ms;
+}
+
 /* One try to have a connection to the same image. */
 static int connect_lane(struct bmr_source *s, struct lane *lane, uint64_t off, struct bmr_err *e)
 {
-	if (lane->conn)
+	if (lane->conn && is_fresh(lane->conn))
 		return 0;
+	close_lane(lane);
 	if (bmr_retry_stopped(s->place.stop_fd))
 		return bmr_err_set(e, BMR_E_STOPPED, 0, "stopped");
 	if (s->ops->open(&s->place, off, &lane->conn, e) < 0)
 		return -1;
 	lane->conn->ops = s->ops;
+	lane->conn->used = bmr_clock_ms();
 	if (is_changed(s, lane->conn, e) == 0)
 		return 0;
 	close_lane(lane);
@@ -146,6 +154,7 @@ static int read_once(struct bmr_source *s, struct lane *lane, char *buf, size_t 
 	if (connect_lane(s, lane, off + *done, e) < 0)
 		return -1;
 	rc = lane->conn->ops->read(lane->conn, buf + *done, len - *done, off + *done, &got, e);
+	lane->conn->used = bmr_clock_ms();
 	*done += got;
 	if (rc < 0)
 		return -1;
@@ -277,6 +286,7 @@ static int connect_first(struct bmr_source *s, struct bmr_err *e)
 
 	if (connect_with_retry(s, &conn, e) < 0)
 		return -1;
+	conn->used = bmr_clock_ms();
 	s->lanes[0].conn = conn;
 	s->size = conn->size;
 	s->seekable = conn->seekable;

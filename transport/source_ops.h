@@ -38,6 +38,8 @@ struct bmr_conn {
 	bool seekable;
 	dev_t device;
 	uint64_t received; /* bytes that have come from the server; shows that it is alive */
+	unsigned idle_ms;  /* of no use after so long without a read; 0: no limit */
+	uint64_t used;     /* bmr_clock_ms of its last use; kept by source.c */
 	char identity[BMR_IDENTITY_SIZE];
 };
 
