@@ -100,13 +100,21 @@ bool bmr_ip_mac(const char *text, struct bmr_net_mac *mac)
 	return true;
 }
 
+/* No interface has such an address (IEEE 802); a hardware type and five bytes look like one. */
+#define MULTICAST 1
+
 bool bmr_ip_bootif(const char *text, struct bmr_net_mac *mac)
 {
+	struct bmr_net_mac result;
+
 	/* RFC 1700's hardware types: 1 Ethernet, 6 other IEEE 802 networks. */
 	if (strlen(text) == 3 + BMR_NET_MAC_TEXT_SIZE - 1 && text[0] == '0' &&
 	    (text[1] == '1' || text[1] == '6') && (text[2] == '-' || text[2] == ':'))
 		text += 3;
-	return bmr_ip_mac(text, mac);
+	if (!bmr_ip_mac(text, &result) || (result.bytes[0] & MULTICAST))
+		return false;
+	*mac = result;
+	return true;
 }
 
 bool bmr_ip_name(const char *text, char name[BMR_NET_NAME_SIZE])
