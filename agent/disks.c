@@ -74,18 +74,42 @@ static void content_text(const struct bmr_disk *disk, char *text, size_t size)
 		snprintf(text, size, "%s", disk->holds_something ? "something" : "blank");
 }
 
-/* The reason may quote a hint, and so whatever the command line holds. */
-static void print_printable(FILE *out, const char *text)
+/* One word; it may be of a hint, and so whatever the command line holds. */
+static void print_word(FILE *out, const char *word, int len)
 {
-	for (; *text != '\0'; text++)
-		fputc(*text >= ' ' && *text < 0x7f ? *text : '?', out);
+	for (int i = 0; i < len; i++)
+		fputc(word[i] > ' ' && word[i] < 0x7f ? word[i] : '?', out);
+}
+
+/* An indented paragraph no wider than the table. */
+static void print_wrapped(FILE *out, const char *first, const char *text)
+{
+	int column = fprintf(out, "  %s", first);
+
+	while (*(text += strspn(text, " ")) != '\0') {
+		int len = (int)strcspn(text, " ");
+
+		if (column + 1 + len > LINE_COLUMNS)
+			column = fprintf(out, "\n     ") - 1;
+		fputc(' ', out);
+		print_word(out, text, len);
+		column += 1 + len;
+		text += len;
+	}
+	fputc('\n', out);
 }
 
 static void print_reason(FILE *out, const struct bmr_judgement *judgement)
 {
-	fprintf(out, "  %s", judgement->verdict == BMR_VERDICT_OK ? "candidate" : "no: ");
-	print_printable(out, judgement->reason);
-	fputc('\n', out);
+	static const char *const first[] = {
+		[BMR_VERDICT_OK] = "candidate",
+		[BMR_VERDICT_NEVER] = "no:",
+		[BMR_VERDICT_HINT] = "no:",
+		[BMR_VERDICT_UNFIT] = "no:",
+		[BMR_VERDICT_CONSENT] = "needs consent:",
+	};
+
+	print_wrapped(out, first[judgement->verdict], judgement->reason);
 }
 
 static void print_disk(FILE *out, const struct bmr_disk *disk,

@@ -177,6 +177,14 @@ static void usb_text(const struct place *p, char *text, size_t size)
 	snprintf(text, size, "-usb-0:%s%s", port + 1, scsi);
 }
 
+static void nvme_text(const char *dir, char *text, size_t size)
+{
+	uint64_t name_space = bmr_disk_attr_number(dir, "nsid");
+
+	if (name_space != 0)
+		snprintf(text, size, "-nvme-%u", (unsigned)name_space);
+}
+
 /* What follows the adapter in the path; "" where the adapter has one disk only. */
 static void tail_text(const char *dir, const struct place *p, const char *bus, char *text,
                       size_t size)
@@ -190,7 +198,7 @@ static void tail_text(const char *dir, const struct place *p, const char *bus, c
 	else if (strcmp(bus, "scsi") == 0)
 		scsi_text(p, text, size);
 	else if (strcmp(bus, "nvme") == 0)
-		snprintf(text, size, "-nvme-%u", (unsigned)bmr_disk_attr_number(dir, "nsid"));
+		nvme_text(dir, text, size);
 }
 
 /* "" rather than a cut one, which might be another disk's too. */

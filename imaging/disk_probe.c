@@ -166,8 +166,13 @@ static bool is_the_device(const struct bmr_disk_env *env, int fd, struct bmr_dis
 {
 	struct stat st;
 
-	if (fstat(fd, &st) == 0 && S_ISBLK(st.st_mode) && st.st_rdev == disk->dev)
+	if (fstat(fd, &st) != 0) {
+		probe_error(disk, errno, "cannot open");
+		return false;
+	}
+	if (S_ISBLK(st.st_mode) && st.st_rdev == disk->dev)
 		return true;
+	/* The disks of a made-up machine are files. */
 	if (S_ISREG(st.st_mode) && strcmp(env->dev, "/dev") != 0)
 		return true;
 	probe_error(disk, 0, "its device node is another device");

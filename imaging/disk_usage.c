@@ -15,6 +15,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/sysmacros.h>
+#include <time.h>
 
 #define NODE_MAX 257 /* the disk and as many partitions as the kernel has minors for */
 
@@ -237,13 +238,20 @@ static void find_btrfs(struct usage *u)
 	closedir(dir);
 }
 
-/* The kernel refuses a second exclusive open of a disk, and of one whose partition has such. */
+/* The kernel refuses a second exclusive open of a disk, and of one whose partition has such.  Another
+ * bmr that looks at the disks in this very moment is gone a moment later. */
 static void try_exclusive(struct bmr_disk *disk)
 {
-	AUTO_FD int fd = open(disk->path, O_RDONLY | O_EXCL | O_NONBLOCK | O_CLOEXEC);
+	const struct timespec moment = {.tv_nsec = 50 * 1000 * 1000};
 
-	if (fd < 0 && errno == EBUSY)
-		add_use(disk, "%s opened exclusively by the kernel or a program", disk->name);
+	for (int left = 3; left > 0; left--) {
+		AUTO_FD int fd = open(disk->path, O_RDONLY | O_EXCL | O_NONBLOCK | O_CLOEXEC);
+
+		if (fd >= 0 || errno != EBUSY)
+			return;
+		nanosleep(&moment, NULL);
+	}
+	add_use(disk, "%s opened exclusively by the kernel or a program", disk->name);
 }
 
 void bmr_disk_usage(const struct bmr_disk_env *env, const char *dir, struct bmr_disk *disk)

@@ -96,14 +96,14 @@ static bool parse_range(char *value, char *dash, struct bmr_hints *hints)
 
 static int parse_size(struct bmr_hints *hints, const char *value, struct bmr_err *e)
 {
-	AUTO_FREE char *copy = strdup(value);
 	char *dash;
 	bool good;
 
-	if (!copy)
-		return bmr_err_nomem(e, "a target hint");
 	if (hints->size_low != 0 || hints->size_high != UINT64_MAX)
 		return bmr_err_set(e, BMR_E_USAGE, 0, "target hint 'size=' is given twice");
+	AUTO_FREE char *copy = strdup(value);
+	if (!copy)
+		return bmr_err_nomem(e, "a target hint");
 	dash = strchr(copy, '-');
 	good = dash ? parse_range(copy, dash, hints) : parse_about(copy, hints);
 	if (good && hints->size_high > 0)

@@ -150,22 +150,27 @@ static void test_virtio_scsi(void **state)
 	const struct bmr_disk *d;
 
 	fake_disk(m, FAKE_VIRTIO_SCSI, "sda", "8:0", FAKE_GIB);
+	fake_disk(m, FAKE_VIRTIO_SCSI_NEXT, "sdb", "8:16", FAKE_GIB);
 	fake_attr(m, "sda", "device/vendor", "QEMU    \n");
 	list = list_of(&m->env);
 	d = disk_named(&list, "sda");
 	assert_string_equal(d->bus, "scsi");
 	assert_string_equal(d->vendor, "QEMU");
 	assert_string_equal(d->by_path, "pci-0000:00:07.0-scsi-0:0:1:3");
+	/* The second host of this adapter, whatever number the kernel gave it. */
+	assert_string_equal(disk_named(&list, "sdb")->by_path, "pci-0000:00:07.0-scsi-1:0:1:3");
 	bmr_disk_list_clear(&list);
 }
 
 static void test_wwn_of_page_83(void **state)
 {
 	static const unsigned char page[] = {
-		0,    0x83, 0,    4 + 8 + 4 + 8, /* header */
+		0,    0x83, 0,    4 + 8 + 4 + 2 + 4 + 8, /* header */
 		0x02, 0x01, 0,    8,
 		'T',  '1',  '0',  ' ',
 		' ',  ' ',  ' ',  ' ', /* vendor's own: no */
+		0x02, 0x03, 0,    2,
+		'n',  'o', /* not binary */
 		0x01, 0x03, 0,    8,
 		0x50, 0x01, 0x4e, 0xe2,
 		0xb5, 0xa1, 0xc3, 0xd4,
@@ -733,6 +738,30 @@ static void test_loop_table(void **state)
 	bmr_disk_clear(&disk);
 }
 
+/* libblkid counts in units of 512 bytes also where the disk does not. */
+static void test_loop_large_sectors(void **state)
+{
+	struct loop *l = *state;
+	struct bmr_disk disk;
+
+	need_loop(l);
+	assert_int_equal(run("losetup -b 4096 %s", l->device), 0);
+	assert_int_equal(run("printf 'label: gpt\\nstart=512,size=20M\\n' | "
+	                     "sfdisk -q --no-reread --no-tell-kernel %s",
+	                     l->device),
+	                 0);
+	assert_int_equal(run("mkfs.ext4 -q -F -E offset=2097152 %s 20M 2>/dev/null", l->device), 0);
+	disk = read_loop(l);
+	assert_int_equal(disk.logical_sector, 4096);
+	assert_int_equal(disk.size, 64 << 20);
+	assert_string_equal(disk.table, "gpt");
+	assert_int_equal(disk.content_count, 1);
+	assert_int_equal(disk.contents[0].start, 2 << 20);
+	assert_int_equal(disk.contents[0].size, 20 << 20);
+	assert_string_equal(disk.contents[0].type, "ext4");
+	bmr_disk_clear(&disk);
+}
+
 static void test_loop_whole_file_system(void **state)
 {
 	struct loop *l = *state;
@@ -849,6 +878,7 @@ int main(void)
 		FAKED(test_disk_of),
 		LOOPED(test_loop_blank),
 		LOOPED(test_loop_table),
+		LOOPED(test_loop_large_sectors),
 		LOOPED(test_loop_whole_file_system),
 		LOOPED(test_loop_mounted),
 		LOOPED(test_loop_exclusive),
