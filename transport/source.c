@@ -24,12 +24,9 @@
 #define LANES_MAX 4
 
 static const struct bmr_source_ops *const backends[] = {
-	[BMR_URL_FILE] = &bmr_local_ops,
-	[BMR_URL_HTTP] = &bmr_http_ops,
-	[BMR_URL_HTTPS] = &bmr_http_ops,
-	[BMR_URL_FTP] = &bmr_http_ops,
-	[BMR_URL_NFS] = &bmr_nfs_ops,
-	[BMR_URL_SMB] = NULL, /* the last, so that the table is complete */
+	[BMR_URL_FILE] = &bmr_local_ops, [BMR_URL_HTTP] = &bmr_http_ops,
+	[BMR_URL_HTTPS] = &bmr_http_ops, [BMR_URL_FTP] = &bmr_http_ops,
+	[BMR_URL_NFS] = &bmr_nfs_ops,    [BMR_URL_SMB] = &bmr_smb_ops,
 };
 
 /* A connection and who has it. */
