@@ -1,0 +1,404 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* agent.c - `bmr agent`: from the kernel command line to a restored machine.
+ *
+ * In the live system (known by /etc/bmr/medium-id) it brings the network up, shows itself on every
+ * console and ends with reboot, power off or hold.  Anywhere else it leaves network and power alone
+ * and exits with the code, so that an order can be tried on any machine.
+ */
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "agent/choose.h"
+#include "agent/commands.h"
+#include "agent/config.h"
+#include "agent/console.h"
+#include "agent/credentials.h"
+#include "agent/finish.h"
+#include "agent/job.h"
+#include "agent/machine.h"
+#include "agent/manual.h"
+#include "agent/network.h"
+#include "agent/session.h"
+#include "base/cleanup.h"
+#include "base/err.h"
+#include "base/log.h"
+
+#define MEDIUM_ID "/etc/bmr/medium-id"
+#define SHELL_MARK "/etc/bmr/shell" /* there if the medium was built with a shell */
+#define RUN_DIR "/run/bmr"
+#define LOG_FILE RUN_DIR "/bmr.log"
+#define DISK_WAIT_S 60
+#define CMDLINE_MAX 65536
+
+struct agent {
+	struct bmr_session session;
+	struct bmr_consoles consoles;
+	bool live;
+	char *cmdline; /* owned */
+};
+
+static int read_cmdline(const struct bmr_options *o, char **text, struct bmr_err *e)
+{
+	AUTO_FD int fd = -1;
+	AUTO_FREE char *buf = NULL;
+	ssize_t n;
+
+	*text = o->cmdline ? strdup(o->cmdline) : NULL;
+	if (*text)
+		return 0;
+	buf = calloc(1, CMDLINE_MAX);
+	if (o->cmdline || !buf)
+		return bmr_err_nomem(e, "the command line");
+	fd = open("/proc/cmdline", O_RDONLY | O_CLOEXEC);
+	n = fd < 0 ? -1 : read(fd, buf, CMDLINE_MAX - 1);
+	if (n < 0)
+		return bmr_err_set(e, BMR_E_USAGE, 0, "cannot read /proc/cmdline");
+	buf[strcspn(buf, "\n")] = '\0';
+	*text = take_ptr(&buf);
+	return 0;
+}
+
+/* --- network --- */
+
+static bool is_remote(const char *url)
+{
+	static const char *const remote[] = {"http:", "https:", "ftp:", "nfs:", "smb:", "syslog:"};
+
+	for (size_t i = 0; url && i < sizeof remote / sizeof *remote; i++)
+		if (strncmp(url, remote[i], strlen(remote[i])) == 0)
+			return true;
+	return false;
+}
+
+static bool needs_network(const struct bmr_params *p)
+{
+	return is_remote(p->image) || is_remote(p->config) || is_remote(p->report);
+}
+
+static int network_up(struct agent *a, struct bmr_err *e)
+{
+	struct bmr_session *s = &a->session;
+	struct bmr_network_env env = {
+		.busybox = "/usr/bin/busybox",
+		.run_dir = RUN_DIR,
+		.dhcp_script = "/usr/lib/bmr/udhcpc.script",
+		.dhcp6_script = "/usr/lib/bmr/udhcpc.script",
+		.log = s->log,
+		.stop = &s->stop,
+	};
+
+	if (!a->live) {
+		bmr_log_say(s->log, BMR_LOG_INFO,
+			    "not the live system: the network is left as it is");
+		return 0;
+	}
+	bmr_events_send(s->events, "network", NULL, NULL);
+	return bmr_network_up(&s->options->params.net, &env, e);
+}
+
+/* --- reading the orders --- */
+
+static void say_notices(struct bmr_session *s)
+{
+	const struct bmr_params *p = &s->options->params;
+
+	for (size_t i = 0; i < p->notice_count; i++)
+		bmr_log_say(s->log, BMR_LOG_NOTICE, "%s", p->notices[i]);
+}
+
+static int check_orders(const struct bmr_params *p, struct bmr_err *e)
+{
+	enum bmr_action action = bmr_params_action(p);
+
+	if (p->finish == BMR_FINISH_KEXEC || p->onfail == BMR_FINISH_KEXEC)
+		return bmr_err_set(e, BMR_E_USAGE, 0,
+				   "kexec is not in this version: use reboot, poweroff, halt or "
+				   "hold");
+	if (action == BMR_ACTION_CAPTURE)
+		return bmr_err_set(e, BMR_E_USAGE, 0,
+				   "bmr.action=capture is not in this version: use restore, verify, "
+				   "plan or menu");
+	if ((action == BMR_ACTION_RESTORE || action == BMR_ACTION_VERIFY ||
+	     (action == BMR_ACTION_PLAN && !p->config)) &&
+	    !p->image)
+		return bmr_err_set(e, BMR_E_USAGE, 0,
+				   "bmr.image= is missing: say where the image is");
+	return 0;
+}
+
+static int start_reports(struct agent *a, struct bmr_err *e)
+{
+	struct bmr_session *s = &a->session;
+	struct bmr_params *p = &s->options->params;
+	struct bmr_machine machine;
+
+	bmr_machine_read(NULL, &p->net.bootif, &machine);
+	bmr_events_host(s->events, bmr_machine_name(&machine));
+	if (!p->report)
+		return 0;
+	if (bmr_config_expand(s, &p->report, e) < 0)
+		return -1;
+	return bmr_events_to_url(s->events, p->report, p->cafile, e);
+}
+
+static void add_start(void *ctx, struct bmr_json *j)
+{
+	struct agent *a = ctx;
+
+	bmr_json_text(j, "version", BMR_VERSION);
+	bmr_json_bool(j, "live", a->live);
+}
+
+/* Command line, then, if there is one, the fetched file. */
+static int read_orders(struct agent *a, struct bmr_err *e)
+{
+	struct bmr_session *s = &a->session;
+	struct bmr_params *p = &s->options->params;
+
+	if (bmr_credentials_load(p, s->log, e) < 0)
+		return -1;
+	say_notices(s);
+	if (check_orders(p, e) < 0)
+		return -1;
+	if (needs_network(p) && network_up(a, e) < 0)
+		return -1;
+	if (p->config && (bmr_config_fetch(s, a->cmdline, e) < 0 || check_orders(p, e) < 0))
+		return -1;
+	if (p->image && bmr_config_expand(s, &p->image, e) < 0)
+		return -1;
+	if (start_reports(a, e) < 0)
+		return -1;
+	bmr_events_send(s->events, "start", add_start, a);
+	return 0;
+}
+
+/* --- the actions --- */
+
+static int with_target(struct agent *a, struct bmr_job *job,
+		       int (*act)(struct bmr_job *, const struct bmr_target_info *,
+				  struct bmr_err *),
+		       struct bmr_err *e)
+{
+	struct bmr_target_info target;
+
+	if (bmr_choose_target(job, a->live ? DISK_WAIT_S : 0, &target, e) < 0)
+		return -1;
+	return act(job, &target, e);
+}
+
+static int plan_target(struct bmr_job *job, const struct bmr_target_info *target,
+		       struct bmr_err *e)
+{
+	if (bmr_restore_check(&job->image, target, e) < 0)
+		return -1;
+	bmr_job_plan(job, target);
+	return 0;
+}
+
+static int restore_target(struct bmr_job *job, const struct bmr_target_info *target,
+			  struct bmr_err *e)
+{
+	return bmr_job_restore(job, target, e);
+}
+
+static int run_image_action(struct agent *a, enum bmr_action action, struct bmr_err *e)
+{
+	struct bmr_params *p = &a->session.options->params;
+	struct bmr_job job;
+	int rc = bmr_job_open(&a->session, p->image, &job, e);
+
+	if (rc == 0 && action == BMR_ACTION_VERIFY && !p->target)
+		rc = bmr_job_verify(&job, NULL, e);
+	else if (rc == 0)
+		rc = with_target(a, &job,
+				 action == BMR_ACTION_VERIFY ? bmr_job_verify
+				 : action == BMR_ACTION_PLAN ? plan_target
+							     : restore_target,
+				 e);
+	bmr_job_close(&job);
+	return rc;
+}
+
+static int run_shell(struct agent *a, struct bmr_err *e)
+{
+	if (access(SHELL_MARK, F_OK) != 0)
+		return bmr_err_set(e, BMR_E_USAGE, 0,
+				   "this medium was built without a shell: build one with "
+				   "'make iso SHELL_ON_TTY2=1'");
+	bmr_screen_say(a->session.screen, "the shell is on tty2: press Alt-F2, then Enter");
+	a->session.options->params.finish = BMR_FINISH_HOLD;
+	return 0;
+}
+
+static int network_for_manual(void *ctx, struct bmr_err *e)
+{
+	return network_up(ctx, e);
+}
+
+static int run_action(struct agent *a, struct bmr_err *e)
+{
+	enum bmr_action action = bmr_params_action(&a->session.options->params);
+
+	switch (action) {
+	case BMR_ACTION_SHELL:
+		return run_shell(a, e);
+	case BMR_ACTION_MENU:
+		if (!a->live)
+			return bmr_err_set(e, BMR_E_USAGE, 0,
+					   "nothing to do: give bmr.image= and bmr.target= (the "
+					   "questions of bmr.action=menu are asked in the live "
+					   "system only)");
+		return bmr_manual_run(&a->session, &a->consoles, network_for_manual, a, e);
+	default:
+		return run_image_action(a, action, e);
+	}
+}
+
+/* --- --plan: the orders alone, without touching network or disks --- */
+
+static void say_text(void *ctx, const char *text)
+{
+	bmr_screen_say(ctx, text);
+}
+
+static int plan_orders(struct agent *a, struct bmr_err *e)
+{
+	struct bmr_session *s = &a->session;
+	struct bmr_params *p = &s->options->params;
+
+	say_notices(s);
+	if (check_orders(p, e) < 0)
+		return -1;
+	if (p->image && bmr_config_expand(s, &p->image, e) < 0)
+		return -1;
+	bmr_screen_say(s->screen, "orders:");
+	bmr_params_each(p, say_text, s->screen);
+	if (needs_network(p)) {
+		bmr_screen_say(s->screen, "network:");
+		bmr_network_describe(&p->net, say_text, s->screen);
+	} else {
+		bmr_screen_say(s->screen, "network: not needed");
+	}
+	bmr_screen_say(s->screen, "plan: nothing was fetched, nothing was written");
+	return 0;
+}
+
+/* --- beginning and end --- */
+
+static int obey(struct agent *a, struct bmr_err *e)
+{
+	struct bmr_options *o = a->session.options;
+	int rc = read_cmdline(o, &a->cmdline, e);
+
+	if (rc == 0)
+		rc = bmr_params_parse_line(&o->params, a->cmdline, e);
+	if (a->live) {
+		enum bmr_action action = bmr_params_action(&o->params);
+
+		/* Tables and questions scroll; a restore has the panel. */
+		bmr_consoles_show(&a->consoles, a->session.screen,
+				  rc == 0 && (action == BMR_ACTION_RESTORE ||
+					      action == BMR_ACTION_VERIFY));
+	}
+	if (rc < 0)
+		return -1;
+	if (o->plan)
+		return plan_orders(a, e);
+	if (read_orders(a, e) < 0)
+		return -1;
+	return run_action(a, e);
+}
+
+/* What to do is a person's to know: the last lines of a failed run. */
+static void explain_failure(struct agent *a, const struct bmr_err *err)
+{
+	const struct bmr_params *p = &a->session.options->params;
+	struct bmr_err copy = *err;
+	char title[64];
+	char lines[1400];
+
+	bmr_log_redact(a->session.log, copy.msg, sizeof copy.msg);
+	snprintf(title, sizeof title, "bmr: NOT RESTORED, exit code %d",
+		 bmr_err_exit_code(copy.code));
+	snprintf(lines, sizeof lines,
+		 "bmr: why: %s\n"
+		 "bmr: the log is %s; what the exit codes mean is in bmr(8)\n"
+		 "bmr: next: %s",
+		 copy.msg, LOG_FILE,
+		 p->onfail == BMR_FINISH_HOLD
+			 ? "mend what is named above, then restart the machine to try again"
+			 : bmr_finish_text((enum bmr_finish)p->onfail));
+	bmr_screen_result(a->session.screen, false, title, lines);
+}
+
+static void explain_success(struct agent *a)
+{
+	enum bmr_finish finish = (enum bmr_finish)a->session.options->params.finish;
+
+	if (bmr_params_action(&a->session.options->params) == BMR_ACTION_PLAN)
+		finish = a->session.options->params.finish = BMR_FINISH_HOLD;
+	bmr_log_say(a->session.log, BMR_LOG_INFO, "bmr: next: %s", bmr_finish_text(finish));
+}
+
+/* Ends the live system; reports have gone out, the consoles keep what they show. */
+static _Noreturn void end_live(struct agent *a, bool good)
+{
+	const struct bmr_params *p = &a->session.options->params;
+	enum bmr_finish what = (enum bmr_finish)(good ? p->finish : p->onfail);
+
+	bmr_events_close(a->session.events);
+	a->session.events = NULL;
+	sleep(good ? 1 : 3); /* a serial line needs it to show the last words */
+	bmr_finish(what);
+}
+
+static int run_agent(struct bmr_options *o, struct bmr_err *e)
+{
+	struct agent a = {.live = access(MEDIUM_ID, F_OK) == 0};
+	int code = 0;
+	int rc;
+
+	if (bmr_session_open(o, !a.live, &a.session, e) < 0)
+		return -1;
+	if (a.live) {
+		bmr_session_log_to(&a.session, LOG_FILE);
+		bmr_consoles_open(NULL, &a.consoles);
+	}
+	rc = obey(&a, e);
+	if (rc < 0)
+		code = bmr_session_failed(&a.session, e);
+	if (rc < 0 && a.live)
+		explain_failure(&a, e);
+	else if (a.live)
+		explain_success(&a);
+	if (a.live)
+		end_live(&a, rc == 0);
+	bmr_session_close(&a.session);
+	free(take_ptr(&a.cmdline));
+	return code;
+}
+
+int bmr_command_agent(int argc, char **argv)
+{
+	static const struct bmr_option_rules rules = {'A', "cep", "", 0, 0};
+	struct bmr_options o;
+	struct bmr_err err = {0};
+	int code = -1;
+
+	if (bmr_options_read(&rules, argc, argv, &o, &err) == 0 && o.help) {
+		bmr_options_usage(argv[0], &rules, stdout);
+		code = 0;
+	} else if (err.code == BMR_E_NONE) {
+		code = run_agent(&o, &err);
+	}
+	if (code < 0) {
+		fprintf(stderr, "bmr: failed: %s\n", err.msg);
+		code = bmr_err_exit_code(err.code);
+	}
+	bmr_options_clear(&o);
+	return code;
+}

@@ -1,0 +1,364 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "agent/job.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/sysmacros.h>
+#include <time.h>
+
+#include "agent/choose.h"
+#include "agent/credentials.h"
+#include "agent/session.h"
+#include "base/cleanup.h"
+#include "base/err.h"
+#include "base/log.h"
+#include "base/size.h"
+#include "imaging/disk.h"
+#include "imaging/select.h"
+#include "imaging/verify.h"
+
+#define SOURCE_DISKS_MAX 16
+#define BYTES_TEXT_SIZE 32
+
+/* "2,147,483,648 bytes (2.00 GiB)"; returns buf. */
+static char *bytes_text(uint64_t bytes, char *buf, size_t len)
+{
+	char size[16];
+	char digits[24];
+	char grouped[32];
+	size_t n = (size_t)snprintf(digits, sizeof digits, "%" PRIu64, bytes);
+	size_t at = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		if (i > 0 && (n - i) % 3 == 0)
+			grouped[at++] = ',';
+		grouped[at++] = digits[i];
+	}
+	grouped[at] = '\0';
+	snprintf(buf, len, "%s bytes (%s)", grouped, bmr_size_text(bytes, size, sizeof size));
+	return buf;
+}
+
+/* --- the image --- */
+
+void bmr_job_source_options(struct bmr_session *session, struct bmr_source_options *options)
+{
+	const struct bmr_params *p = &session->options->params;
+
+	*options = (struct bmr_source_options){
+		.log = session->log,
+		.credentials = {.user = p->user, .password = p->password, .domain = p->domain},
+		.timeout_ms = p->timeout * 1000,
+		.retries = p->retries,
+		.rate = p->rate,
+		.ca_file = p->cafile,
+	};
+}
+
+static void add_image(void *ctx, struct bmr_json *j)
+{
+	const struct bmr_job *job = ctx;
+
+	bmr_json_text(j, "url", bmr_source_name(job->source));
+	bmr_json_text(j, "identity", bmr_source_identity(job->source));
+	bmr_json_text(j, "format", bmr_format_name(job->image.format));
+	if (job->image.file_size != BMR_SOURCE_SIZE_UNKNOWN)
+		bmr_json_number(j, "file_bytes", job->image.file_size);
+	if (job->image.at_least > 0)
+		bmr_json_number(j, "disk_bytes_at_least", job->image.at_least);
+	if (job->image.layout.uuid[0])
+		bmr_json_text(j, "table_uuid", job->image.layout.uuid);
+}
+
+static void announce_image(struct bmr_job *job)
+{
+	char layout[80];
+	char size[16] = "unknown size";
+	char text[400];
+
+	if (job->image.file_size != BMR_SOURCE_SIZE_UNKNOWN)
+		bmr_size_text(job->image.file_size, size, sizeof size);
+	snprintf(text, sizeof text, "%s", bmr_source_name(job->source));
+	bmr_screen_fact(job->session->screen, "image", text);
+	snprintf(text, sizeof text, "%s %s; %s", size, bmr_format_name(job->image.format),
+		 bmr_layout_text(&job->image.layout, layout, sizeof layout));
+	bmr_screen_fact(job->session->screen, "content", text);
+	bmr_events_send(job->session->events, "image", add_image, job);
+	if (!job->image.has_checksum && !job->has_sha256)
+		bmr_log_say(job->session->log, BMR_LOG_NOTICE,
+			    "this %s image carries no checksum of its content: damage on its way "
+			    "cannot be seen; give sha256=",
+			    bmr_format_name(job->image.format));
+}
+
+int bmr_job_open(struct bmr_session *session, const char *urls, struct bmr_job *job,
+		 struct bmr_err *e)
+{
+	struct bmr_params *p = &session->options->params;
+
+	memset(job, 0, sizeof *job);
+	job->session = session;
+	if (bmr_credentials_load(p, session->log, e) < 0)
+		return -1;
+	bmr_job_source_options(session, &job->source_options);
+	job->has_sha256 = p->sha256 && bmr_digest_parse(p->sha256, &job->sha256);
+	if (bmr_source_open_any(urls, &job->source_options, &job->source, e) < 0)
+		return -1;
+	bmr_session_set_source(session, job->source);
+	if (bmr_image_inspect(job->source, &job->image, e) < 0)
+		return -1;
+	announce_image(job);
+	return 0;
+}
+
+void bmr_job_close(struct bmr_job *job)
+{
+	bmr_session_set_source(job->session, NULL);
+	bmr_source_close(job->source);
+}
+
+/* --- the target --- */
+
+int bmr_job_check_target(struct bmr_job *job, const struct bmr_target_info *target,
+			 struct bmr_disk *disk, struct bmr_err *e)
+{
+	const struct bmr_params *p = &job->session->options->params;
+	dev_t sources[SOURCE_DISKS_MAX];
+	struct bmr_judgement judgement;
+	struct bmr_select_rules rules = {
+		.named = true,
+		.source_disks = sources,
+		.image_size = job->image.at_least,
+		.image_sector = job->image.layout.sector,
+		.overwrite = p->overwrite,
+		.confirm = p->confirm,
+	};
+
+	memset(disk, 0, sizeof *disk);
+	if (target->is_file)
+		return bmr_restore_check(&job->image, target, e);
+	if (bmr_disk_read(NULL, target->dev, disk, e) < 0 ||
+	    bmr_choose_source_disks(job, sources, SOURCE_DISKS_MAX, &rules.source_disk_count, e) < 0)
+		return -1;
+	bmr_select_judge(&rules, disk, &judgement);
+	if (judgement.verdict != BMR_VERDICT_OK)
+		return bmr_err_set(e, BMR_E_REFUSED, 0, "'%s' is not written: %s", target->path,
+				   judgement.reason);
+	return bmr_restore_check(&job->image, target, e);
+}
+
+static void show_target(struct bmr_job *job, const struct bmr_target_info *target)
+{
+	char size[BYTES_TEXT_SIZE + 32];
+	char text[400];
+
+	snprintf(text, sizeof text, "%s  %s", target->path,
+		 target->is_new ? "a new file" : bytes_text(target->size, size, sizeof size));
+	bmr_screen_fact(job->session->screen, "target", text);
+}
+
+static void add_target(void *ctx, struct bmr_json *j)
+{
+	const struct bmr_target_info *target = ctx;
+
+	bmr_json_text(j, "target", target->path);
+	bmr_json_number(j, "target_bytes", target->size);
+	bmr_json_number(j, "sector", target->sector);
+}
+
+void bmr_job_plan(struct bmr_job *job, const struct bmr_target_info *target)
+{
+	struct bmr_session *s = job->session;
+	const struct bmr_params *p = &s->options->params;
+	struct bmr_target_info copy = *target;
+
+	show_target(job, target);
+	bmr_screen_say(s->screen, "plan: 1 zero LBA 0, flush; 2 write all but the first MiB;");
+	bmr_screen_say(s->screen, p->verify == BMR_VERIFY_FULL
+					  ? "      3 flush, read everything back and compare;"
+					  : "      3 flush (verify=none: nothing is read back);");
+	bmr_screen_say(s->screen, "      4 write the first MiB but LBA 0; 5 write LBA 0.");
+	if (p->compare == BMR_COMPARE_HASH)
+		bmr_screen_say(s->screen,
+			       "      compare=hash: what the disk holds already is not written.");
+	bmr_screen_say(s->screen, "plan: nothing was written");
+	bmr_events_send(s->events, "planned", add_target, &copy);
+}
+
+/* --- doing it --- */
+
+static double now_s(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
+}
+
+static void phase_event(void *ctx, enum bmr_phase phase)
+{
+	struct bmr_session *s = ctx;
+
+	bmr_events_text(s->events, "phase", "phase", bmr_phase_name(phase));
+}
+
+static void watch(struct bmr_job *job)
+{
+	struct bmr_err ignored; /* a restore that nobody sees is still a restore */
+	uint64_t disk = job->image.size ? job->image.size : job->image.at_least;
+
+	bmr_screen_watch(job->session->screen, &job->progress, job->image.file_size, disk, &ignored);
+}
+
+struct outcome { /* for the last event and the last words */
+	const struct bmr_job *job;
+	const char *target;
+	uint64_t size;
+	const struct bmr_digest_value *sha256;
+	const struct bmr_restore_result *restored; /* NULL: verified */
+	double seconds;
+};
+
+static void add_outcome(void *ctx, struct bmr_json *j)
+{
+	const struct outcome *o = ctx;
+	const struct bmr_restore_progress *p = &o->job->progress;
+	char digest[BMR_DIGEST_TEXT_SIZE];
+
+	bmr_json_text(j, "image", bmr_source_name(o->job->source));
+	if (o->target)
+		bmr_json_text(j, "target", o->target);
+	bmr_json_number(j, "bytes", o->size);
+	bmr_json_text(j, "sha256", bmr_digest_text(o->sha256, digest));
+	if (o->restored) {
+		bmr_json_bool(j, "proven", o->restored->proven);
+		bmr_json_bool(j, "already", o->restored->already);
+		bmr_json_number(j, "written", atomic_load(&p->written));
+		bmr_json_number(j, "zeroed", atomic_load(&p->zeroed));
+		bmr_json_number(j, "skipped", atomic_load(&p->skipped));
+		bmr_json_number(j, "verified", atomic_load(&p->verified));
+		bmr_json_number(j, "rewritten", o->restored->rewritten);
+	}
+	bmr_json_seconds(j, "duration", o->seconds);
+	bmr_json_number(j, "exit", 0);
+}
+
+static const char *restored_words(const struct bmr_restore_result *result)
+{
+	if (result->already)
+		return "held the image already; nothing was written";
+	return result->proven ? "read back and right"
+			      : "NOT read back, as ordered by verify=none";
+}
+
+static void say_restored(const struct outcome *o)
+{
+	char bytes[BYTES_TEXT_SIZE + 32];
+	char digest[BMR_DIGEST_TEXT_SIZE];
+	char lines[512];
+	char title[320];
+
+	snprintf(title, sizeof title, "bmr: restored %s", o->target);
+	snprintf(lines, sizeof lines, "bmr: %s, %s, %.1f s\nbmr: sha256 %s",
+		 bytes_text(o->size, bytes, sizeof bytes), restored_words(o->restored), o->seconds,
+		 bmr_digest_text(o->sha256, digest));
+	bmr_screen_result(o->job->session->screen, true, title, lines);
+}
+
+int bmr_job_restore(struct bmr_job *job, const struct bmr_target_info *target, struct bmr_err *e)
+{
+	struct bmr_session *s = job->session;
+	const struct bmr_params *p = &s->options->params;
+	struct bmr_restore restore = {
+		.source = job->source,
+		.image = &job->image,
+		.target = target,
+		.sha256 = job->has_sha256 ? &job->sha256 : NULL,
+		.compare = p->compare == BMR_COMPARE_HASH,
+		.read_back = p->verify == BMR_VERIFY_FULL,
+		.progress = &job->progress,
+		.stop = &s->stop,
+		.log = s->log,
+		.phase = phase_event,
+		.ctx = s,
+	};
+	struct bmr_restore_result result;
+	struct outcome outcome = {job, target->path, 0, &result.sha256, &result, now_s()};
+	int rc;
+
+	show_target(job, target);
+	watch(job);
+	rc = bmr_restore_run(&restore, &result, e);
+	bmr_screen_unwatch(s->screen);
+	if (rc < 0)
+		return -1;
+	outcome.size = result.size;
+	outcome.seconds = now_s() - outcome.seconds;
+	bmr_events_send(s->events, "restored", add_outcome, &outcome);
+	say_restored(&outcome);
+	return 0;
+}
+
+static int judge_verified(struct bmr_job *job, const struct bmr_target_info *target,
+			  const struct bmr_verify_result *result, struct bmr_err *e)
+{
+	if (result->differing > 0)
+		return bmr_err_set(e, BMR_E_TARGET, 0,
+				   "'%s' does not hold the image: %" PRIu64
+				   " of %" PRIu64 " MiB differ, the first at byte %" PRIu64
+				   " (sector %" PRIu64 ")",
+				   target->path, result->differing,
+				   (result->size + BMR_MIB - 1) / BMR_MIB,
+				   result->first_difference,
+				   result->first_difference / target->sector);
+	if (job->has_sha256 && !bmr_digest_equal(&job->sha256, &result->sha256))
+		return bmr_err_set(e, BMR_E_DATA, 0, "the image's SHA-256 is not the expected one");
+	return 0;
+}
+
+static void say_verified(const struct outcome *o)
+{
+	char bytes[BYTES_TEXT_SIZE + 32];
+	char digest[BMR_DIGEST_TEXT_SIZE];
+	char lines[512];
+	char title[320];
+
+	snprintf(title, sizeof title, o->target ? "bmr: verified: %s holds the image"
+						: "bmr: verified: the image is whole",
+		 o->target);
+	snprintf(lines, sizeof lines, "bmr: %s, %.1f s\nbmr: sha256 %s",
+		 bytes_text(o->size, bytes, sizeof bytes), o->seconds,
+		 bmr_digest_text(o->sha256, digest));
+	bmr_screen_result(o->job->session->screen, true, title, lines);
+}
+
+int bmr_job_verify(struct bmr_job *job, const struct bmr_target_info *target, struct bmr_err *e)
+{
+	struct bmr_session *s = job->session;
+	struct bmr_verify verify = {
+		.source = job->source,
+		.image = &job->image,
+		.target = target,
+		.progress = &job->progress,
+		.stop = &s->stop,
+	};
+	struct bmr_verify_result result;
+	struct outcome outcome = {job, target ? target->path : NULL, 0, &result.sha256, NULL,
+				  now_s()};
+	int rc;
+
+	if (target)
+		show_target(job, target);
+	atomic_store(&job->progress.phase, BMR_PHASE_COMPARE);
+	watch(job);
+	rc = bmr_verify_run(&verify, &result, e);
+	bmr_screen_unwatch(s->screen);
+	if (rc < 0 || judge_verified(job, target, &result, e) < 0)
+		return -1;
+	outcome.size = result.size;
+	outcome.seconds = now_s() - outcome.seconds;
+	bmr_events_send(s->events, "verified", add_outcome, &outcome);
+	say_verified(&outcome);
+	return 0;
+}

@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* bmr - restores bare machines from images.  See bmr(8). */
+#include <curl/curl.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "agent/commands.h"
+#include "transport/smb_worker.h"
+
+#define EXIT_WRONG_ORDER 64
+
+static const struct {
+	const char *name;
+	int (*run)(int argc, char **argv);
+	const char *help;
+} commands[] = {
+	{"restore", bmr_command_restore, "IMAGE DISK     write an image onto a disk and prove it"},
+	{"verify", bmr_command_verify, "IMAGE [DISK]    is the image whole? does the disk hold it?"},
+	{"info", bmr_command_info, "IMAGE             what an image is"},
+	{"disks", bmr_command_disks, "                 the disks, and why each may be written or not"},
+	{"agent", bmr_command_agent, "                 obey the kernel command line (live system)"},
+};
+
+static void usage(FILE *out)
+{
+	fprintf(out, "bmr %s - restores bare machines from images\n\nusage:\n", BMR_VERSION);
+	for (size_t i = 0; i < sizeof commands / sizeof *commands; i++)
+		fprintf(out, "  bmr %s %s\n", commands[i].name, commands[i].help);
+	fprintf(out, "\nbmr COMMAND --help lists the options; bmr(8) and bmr(7) say more.\n"
+		     "exit codes: 0 done and proven, 64 order wrong, 65 image bad, 69 source not to be\n"
+		     "had, 70 bug, 71 out of a resource, 74 disk failed, 75 stopped, 77 refused\n");
+}
+
+static int run_named(int argc, char **argv)
+{
+	for (size_t i = 0; i < sizeof commands / sizeof *commands; i++)
+		if (strcmp(argv[1], commands[i].name) == 0)
+			return commands[i].run(argc - 1, argv + 1);
+	fprintf(stderr, "bmr: failed: unknown command '%s'; see bmr --help\n", argv[1]);
+	return EXIT_WRONG_ORDER;
+}
+
+int main(int argc, char **argv)
+{
+	int code;
+
+	if (argc < 2) {
+		usage(stderr);
+		return EXIT_WRONG_ORDER;
+	}
+	if (strcmp(argv[1], BMR_SMB_WORKER_ARGUMENT) == 0)
+		return bmr_smb_worker_main(argc, argv);
+	if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0) {
+		usage(stdout);
+		return 0;
+	}
+	if (strcmp(argv[1], "--version") == 0) {
+		printf("bmr %s\n", BMR_VERSION);
+		return 0;
+	}
+	curl_global_init(CURL_GLOBAL_DEFAULT);
+	code = run_named(argc, argv);
+	curl_global_cleanup();
+	return code;
+}

@@ -1,0 +1,160 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "agent/options.h"
+
+#include <getopt.h>
+#include <string.h>
+
+#include "base/err.h"
+
+#define OPTIONS_MAX 64
+#define OWN_FIRST 1000 /* getopt values of our own options; parameters use their table index */
+
+static const struct {
+	char letter;
+	const char *name;
+	const char *argument; /* NULL: takes none */
+	const char *help;
+} own_options[] = {
+	{'c', "cmdline", "TEXT", "use this instead of /proc/cmdline"},
+	{'e', "events", "FILE", "append NDJSON events to FILE; '-' is standard output"},
+	{'j', "json", NULL, "answer in JSON"},
+	{'p', "plan", NULL, "say what would be done, and write nothing"},
+	{'h', "help", NULL, "show this"},
+};
+
+#define OWN_COUNT (sizeof own_options / sizeof *own_options)
+
+static bool offers(const struct bmr_option_rules *rules, size_t own)
+{
+	return own_options[own].letter == 'h' || strchr(rules->own, own_options[own].letter);
+}
+
+static void build_table(const struct bmr_option_rules *rules, struct option *table)
+{
+	size_t count;
+	const struct bmr_param_info *params = bmr_params_table(&count);
+	size_t n = 0;
+
+	for (size_t i = 0; i < count && n < OPTIONS_MAX - OWN_COUNT - 1; i++)
+		if (strchr(params[i].scope, rules->scope))
+			table[n++] = (struct option){params[i].name, required_argument, NULL, (int)i};
+	for (size_t i = 0; i < OWN_COUNT; i++)
+		if (offers(rules, i))
+			table[n++] = (struct option){own_options[i].name,
+						     own_options[i].argument ? required_argument
+									     : no_argument,
+						     NULL, OWN_FIRST + (int)i};
+	table[n] = (struct option){0};
+}
+
+static void take_own(struct bmr_options *o, char letter, const char *value)
+{
+	switch (letter) {
+	case 'c':
+		o->cmdline = value;
+		break;
+	case 'e':
+		o->events = value;
+		break;
+	case 'j':
+		o->json = true;
+		break;
+	case 'p':
+		o->plan = true;
+		break;
+	default:
+		o->help = true;
+	}
+}
+
+static int take(struct bmr_options *o, int found, const char *word, const char *value,
+		struct bmr_err *e)
+{
+	size_t count;
+	const struct bmr_param_info *params = bmr_params_table(&count);
+
+	if (found == '?')
+		return bmr_err_set(e, BMR_E_USAGE, 0,
+				   "unknown or incomplete option '%s'; see --help", word);
+	if (found == ':')
+		return bmr_err_set(e, BMR_E_USAGE, 0, "option '%s' needs a value; see --help",
+				   word);
+	if (found >= OWN_FIRST) {
+		take_own(o, own_options[found - OWN_FIRST].letter, value);
+		return 0;
+	}
+	return bmr_params_set(&o->params, params[found].name, value, e);
+}
+
+static int check_arguments(const struct bmr_option_rules *rules, const struct bmr_options *o,
+			   struct bmr_err *e)
+{
+	if (o->argument_count < rules->least)
+		return bmr_err_set(e, BMR_E_USAGE, 0, "%s needed; see --help",
+				   rules->least == 2 ? "IMAGE and DISK are" : "IMAGE is");
+	if (o->argument_count > rules->most)
+		return bmr_err_set(e, BMR_E_USAGE, 0, "'%s' is one argument too many; see --help",
+				   o->arguments[rules->most]);
+	return 0;
+}
+
+int bmr_options_read(const struct bmr_option_rules *rules, int argc, char **argv,
+		     struct bmr_options *o, struct bmr_err *e)
+{
+	struct option table[OPTIONS_MAX];
+	int found;
+
+	memset(o, 0, sizeof *o);
+	bmr_params_init(&o->params);
+	build_table(rules, table);
+	optind = 0; /* glibc: start anew, with argv[0] as the program's name */
+	opterr = 0;
+	for (;;) {
+		int at = optind > 0 ? optind : 1;
+
+		/* ':' first: a missing value is told from an unknown option. */
+		found = getopt_long(argc, argv, ":", table, NULL);
+		if (found == -1)
+			break;
+		if (take(o, found, at < argc ? argv[at] : "", optarg, e) < 0)
+			return -1;
+	}
+	o->arguments = argv + optind;
+	o->argument_count = argc - optind;
+	return o->help ? 0 : check_arguments(rules, o, e);
+}
+
+void bmr_options_clear(struct bmr_options *o)
+{
+	bmr_params_clear(&o->params);
+}
+
+static void print_option(FILE *out, const char *name, const char *argument, const char *help)
+{
+	char left[64];
+
+	snprintf(left, sizeof left, "--%s%s%s", name, argument ? "=" : "", argument ? argument : "");
+	fprintf(out, "  %-24s %s\n", left, help);
+}
+
+void bmr_options_usage(const char *name, const struct bmr_option_rules *rules, FILE *out)
+{
+	size_t count;
+	const struct bmr_param_info *params = bmr_params_table(&count);
+
+	fprintf(out, "usage: bmr %s [options]%s%s\n", name, *rules->arguments ? " " : "",
+		rules->arguments);
+	for (size_t i = 0; i < OWN_COUNT; i++)
+		if (offers(rules, i))
+			print_option(out, own_options[i].name, own_options[i].argument,
+				     own_options[i].help);
+	for (size_t i = 0; i < count; i++) {
+		if (!strchr(params[i].scope, rules->scope))
+			continue;
+		if (rules->scope == 'A' && i == 0)
+			fprintf(out, "\nparameters of the kernel command line, each as bmr.NAME=:\n");
+		print_option(out, params[i].name,
+			     params[i].choices ? params[i].choices : params[i].argument,
+			     params[i].help);
+	}
+}

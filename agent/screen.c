@@ -1,0 +1,462 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "agent/screen.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <pthread.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "agent/progress.h"
+#include "base/err.h"
+
+#define OUTPUTS_MAX 16
+#define FACTS_MAX 4
+#define LOG_LINES 11 /* messages that a panel of 24 lines has room for */
+#define WIDTH 80
+#define TICK_MS 500
+#define LINES_EVERY_S 5.0
+#define LINES_FIRST_S 2.0 /* a phase shorter than that is not worth one */
+#define CONSOLE_WAIT_MS 500
+
+struct fact {
+	char name[16];
+	char value[256];
+};
+
+struct output {
+	int fd;
+	enum bmr_screen_kind kind;
+	bool line_open; /* REDRAW: a line of progress stands there without its newline */
+	bool stuck;	/* it did not take text in time */
+};
+
+struct bmr_screen {
+	pthread_mutex_t lock; /* guards all below; held while text is written, so that it stays
+				 whole */
+	pthread_cond_t wake;
+	struct output outputs[OUTPUTS_MAX];
+	unsigned output_count;
+	struct fact facts[FACTS_MAX];
+	unsigned fact_count;
+	char log[LOG_LINES][WIDTH + 1];
+	unsigned log_count; /* ever written */
+	bool finished;	    /* the result is on the panel: nothing is drawn over it */
+
+	bool watching;
+	pthread_t ticker;
+	const struct bmr_restore_progress *progress;
+	uint64_t file_size;
+	uint64_t disk_size;
+	struct bmr_meter meter;
+	struct bmr_progress_view view;
+	double last_line; /* when LINES outputs got one */
+};
+
+static double now_s(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
+}
+
+/* Consoles of a machine are O_NONBLOCK: one that does not take text for a while (a serial line held
+ * by flow control) loses it, and is not waited for again until it has taken some. */
+static bool wait_writable(struct output *o)
+{
+	struct pollfd p = {.fd = o->fd, .events = POLLOUT};
+
+	o->stuck = poll(&p, 1, o->stuck ? 0 : CONSOLE_WAIT_MS) <= 0;
+	return !o->stuck;
+}
+
+static void put(struct output *o, const char *text, size_t len)
+{
+	while (len > 0) {
+		ssize_t n = write(o->fd, text, len);
+
+		if (n < 0 && (errno == EINTR || (errno == EAGAIN && wait_writable(o))))
+			continue;
+		if (n <= 0)
+			return;
+		text += n;
+		len -= (size_t)n;
+	}
+}
+
+/* --- the panel: one text is built and written at once, so that it does not flicker --- */
+
+struct canvas {
+	char text[8192];
+	size_t len;
+};
+
+static void draw(struct canvas *c, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+static void draw(struct canvas *c, const char *fmt, ...)
+{
+	size_t room = sizeof c->text - c->len;
+	va_list ap;
+	int n;
+
+	va_start(ap, fmt);
+	n = vsnprintf(c->text + c->len, room, fmt, ap);
+	va_end(ap);
+	if (n > 0)
+		c->len += (size_t)n < room ? (size_t)n : room - 1;
+}
+
+/* End a line: clear what an older one left to its right. */
+static void draw_end(struct canvas *c)
+{
+	draw(c, "\033[K\r\n");
+}
+
+static void draw_rule(struct canvas *c)
+{
+	draw(c, " ");
+	for (int i = 0; i < WIDTH - 2; i++)
+		draw(c, "-");
+	draw_end(c);
+}
+
+static void draw_bar(struct canvas *c, double fraction)
+{
+	int width = WIDTH - 12;
+	int full = fraction < 0 ? 0 : (int)(fraction * width);
+
+	draw(c, "  [");
+	for (int i = 0; i < width; i++)
+		draw(c, "%c", i < full ? '#' : '.');
+	if (fraction < 0)
+		draw(c, "]");
+	else
+		draw(c, "] %3d %%", (int)(fraction * 100));
+	draw_end(c);
+}
+
+static void draw_progress(struct canvas *c, struct bmr_screen *s)
+{
+	char text[160];
+
+	if (!s->watching) {
+		draw_end(c);
+		draw_end(c);
+		return;
+	}
+	draw_bar(c, s->view.fraction);
+	draw(c, "  %.77s", bmr_progress_text(&s->view, text, sizeof text));
+	draw_end(c);
+}
+
+static void draw_log(struct canvas *c, struct bmr_screen *s)
+{
+	unsigned first = s->log_count > LOG_LINES ? s->log_count - LOG_LINES : 0;
+
+	for (unsigned i = first; i < first + LOG_LINES; i++) {
+		if (i < s->log_count)
+			draw(c, "  %.77s", s->log[i % LOG_LINES]);
+		draw_end(c);
+	}
+}
+
+static void draw_head(struct canvas *c, const struct bmr_screen *s)
+{
+	draw(c, "\033[H\033[1m  bmr %-20s\033[0m%52s", BMR_VERSION, "bare-metal restore");
+	draw_end(c);
+	draw_rule(c);
+	for (unsigned i = 0; i < FACTS_MAX; i++) {
+		if (i < s->fact_count)
+			draw(c, "  %-9s%.68s", s->facts[i].name, s->facts[i].value);
+		draw_end(c);
+	}
+	draw_rule(c);
+}
+
+static void draw_panel(struct bmr_screen *s, struct output *o)
+{
+	struct canvas c = {.len = 0};
+
+	if (s->finished)
+		return;
+	draw_head(&c, s);
+	draw_progress(&c, s);
+	draw_rule(&c);
+	draw_log(&c, s);
+	draw(&c, "\033[J\033[H");
+	put(o, c.text, c.len);
+}
+
+/* --- the other kinds --- */
+
+static void put_line(struct output *o, const char *text)
+{
+	struct canvas c = {.len = 0};
+
+	/* A progress line that stands there is wiped. */
+	draw(&c, "%s%s\n", o->line_open ? "\r\033[K" : "", text);
+	o->line_open = false;
+	put(o, c.text, c.len);
+}
+
+static void put_progress(struct bmr_screen *s, struct output *o, bool line_due)
+{
+	char text[160];
+	struct canvas c = {.len = 0};
+
+	bmr_progress_text(&s->view, text, sizeof text);
+	if (o->kind == BMR_SCREEN_PANEL) {
+		draw_panel(s, o);
+	} else if (o->kind == BMR_SCREEN_REDRAW) {
+		draw(&c, "\r%.79s\033[K", text);
+		put(o, c.text, c.len);
+		o->line_open = true;
+	} else if (line_due) {
+		put_line(o, text);
+	}
+}
+
+static void say_locked(struct bmr_screen *s, const char *line)
+{
+	snprintf(s->log[s->log_count++ % LOG_LINES], WIDTH + 1, "%s", line);
+	for (unsigned i = 0; i < s->output_count; i++) {
+		if (s->outputs[i].kind == BMR_SCREEN_PANEL)
+			draw_panel(s, &s->outputs[i]);
+		else
+			put_line(&s->outputs[i], line);
+	}
+}
+
+/* --- public --- */
+
+int bmr_screen_open(struct bmr_screen **out, struct bmr_err *e)
+{
+	struct bmr_screen *s = calloc(1, sizeof *s);
+	pthread_condattr_t attr;
+
+	if (!s)
+		return bmr_err_nomem(e, "the screen");
+	pthread_mutex_init(&s->lock, NULL);
+	pthread_condattr_init(&attr);
+	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+	pthread_cond_init(&s->wake, &attr);
+	pthread_condattr_destroy(&attr);
+	*out = s;
+	return 0;
+}
+
+void bmr_screen_close(struct bmr_screen *s)
+{
+	if (!s)
+		return;
+	bmr_screen_unwatch(s);
+	pthread_cond_destroy(&s->wake);
+	pthread_mutex_destroy(&s->lock);
+	free(s);
+}
+
+void bmr_screen_add(struct bmr_screen *s, int fd, enum bmr_screen_kind kind)
+{
+	static const char clear[] = "\033[2J\033[?25l"; /* and hide the cursor */
+
+	pthread_mutex_lock(&s->lock);
+	if (s->output_count < OUTPUTS_MAX) {
+		struct output *o = &s->outputs[s->output_count++];
+
+		*o = (struct output){.fd = fd, .kind = kind};
+		if (kind == BMR_SCREEN_PANEL) {
+			put(o, clear, sizeof clear - 1);
+			draw_panel(s, o);
+		}
+	}
+	pthread_mutex_unlock(&s->lock);
+}
+
+static struct fact *find_fact(struct bmr_screen *s, const char *name)
+{
+	for (unsigned i = 0; i < s->fact_count; i++)
+		if (strcmp(s->facts[i].name, name) == 0)
+			return &s->facts[i];
+	if (s->fact_count == FACTS_MAX)
+		return NULL;
+	snprintf(s->facts[s->fact_count].name, sizeof s->facts[0].name, "%s", name);
+	return &s->facts[s->fact_count++];
+}
+
+void bmr_screen_fact(struct bmr_screen *s, const char *name, const char *value)
+{
+	char line[300];
+	struct fact *f;
+
+	pthread_mutex_lock(&s->lock);
+	f = find_fact(s, name);
+	if (f)
+		snprintf(f->value, sizeof f->value, "%s", value);
+	snprintf(line, sizeof line, "%s: %s", name, value);
+	for (unsigned i = 0; i < s->output_count; i++) {
+		if (s->outputs[i].kind == BMR_SCREEN_PANEL)
+			draw_panel(s, &s->outputs[i]);
+		else
+			put_line(&s->outputs[i], line);
+	}
+	pthread_mutex_unlock(&s->lock);
+}
+
+void bmr_screen_say(struct bmr_screen *s, const char *line)
+{
+	pthread_mutex_lock(&s->lock);
+	say_locked(s, line);
+	pthread_mutex_unlock(&s->lock);
+}
+
+static void tick(struct bmr_screen *s)
+{
+	double now = now_s();
+	enum bmr_phase phase = (enum bmr_phase)atomic_load(&s->progress->phase);
+	bool due = now - s->last_line >= LINES_EVERY_S;
+
+	if (phase != s->view.phase) {
+		s->meter = (struct bmr_meter){0};
+		s->last_line = now - LINES_EVERY_S + LINES_FIRST_S;
+		due = false;
+	}
+	bmr_progress_look(s->progress, s->file_size, s->disk_size, now, &s->meter, &s->view);
+	if (phase == BMR_PHASE_PREPARE || phase == BMR_PHASE_DONE)
+		return;
+	if (due)
+		s->last_line = now;
+	for (unsigned i = 0; i < s->output_count; i++)
+		put_progress(s, &s->outputs[i], due);
+}
+
+static void *ticker_main(void *arg)
+{
+	struct bmr_screen *s = arg;
+
+	pthread_mutex_lock(&s->lock);
+	while (s->watching) {
+		struct timespec until;
+
+		tick(s);
+		clock_gettime(CLOCK_MONOTONIC, &until);
+		until.tv_nsec += TICK_MS * 1000000L;
+		if (until.tv_nsec >= 1000000000L) {
+			until.tv_nsec -= 1000000000L;
+			until.tv_sec++;
+		}
+		pthread_cond_timedwait(&s->wake, &s->lock, &until);
+	}
+	pthread_mutex_unlock(&s->lock);
+	return NULL;
+}
+
+int bmr_screen_watch(struct bmr_screen *s, const struct bmr_restore_progress *p,
+		     uint64_t file_size, uint64_t disk_size, struct bmr_err *e)
+{
+	int rc;
+
+	pthread_mutex_lock(&s->lock);
+	s->progress = p;
+	s->file_size = file_size;
+	s->disk_size = disk_size;
+	s->meter = (struct bmr_meter){0};
+	s->view = (struct bmr_progress_view){.fraction = -1};
+	s->watching = true;
+	rc = pthread_create(&s->ticker, NULL, ticker_main, s);
+	if (rc != 0)
+		s->watching = false;
+	pthread_mutex_unlock(&s->lock);
+	return rc == 0 ? 0 : bmr_err_set(e, BMR_E_NOMEM, rc, "cannot show progress");
+}
+
+void bmr_screen_unwatch(struct bmr_screen *s)
+{
+	bool was;
+
+	pthread_mutex_lock(&s->lock);
+	was = s->watching;
+	s->watching = false;
+	pthread_cond_broadcast(&s->wake);
+	pthread_mutex_unlock(&s->lock);
+	if (!was)
+		return;
+	pthread_join(s->ticker, NULL);
+	pthread_mutex_lock(&s->lock);
+	for (unsigned i = 0; i < s->output_count; i++)
+		if (s->outputs[i].line_open) {
+			put(&s->outputs[i], "\r\033[K", 4);
+			s->outputs[i].line_open = false;
+		}
+	pthread_mutex_unlock(&s->lock);
+}
+
+/* Call one() for each line of newline-separated text. */
+static void each_line(const char *text, void (*one)(void *ctx, const char *line), void *ctx)
+{
+	while (*text) {
+		char line[256];
+		size_t len = strcspn(text, "\n");
+
+		snprintf(line, sizeof line, "%.*s", (int)len, text);
+		one(ctx, line);
+		text += len + (text[len] == '\n');
+	}
+}
+
+static void draw_result_line(void *ctx, const char *line)
+{
+	struct canvas *c = ctx;
+	size_t len = strlen(line);
+
+	/* Long messages wrap at the panel's width rather than lose their end. */
+	do {
+		int n = len > WIDTH - 4 ? WIDTH - 4 : (int)len;
+
+		draw(c, "  %.*s", n, line);
+		draw_end(c);
+		line += n;
+		len -= (size_t)n;
+	} while (len > 0);
+}
+
+static void draw_result(struct bmr_screen *s, struct output *o, bool good,
+			const char *title, const char *lines)
+{
+	struct canvas c = {.len = 0};
+
+	draw_head(&c, s);
+	draw_end(&c);
+	draw(&c, "  \033[1;37;%dm  %s  \033[0m", good ? 42 : 41, title);
+	draw_end(&c);
+	draw_end(&c);
+	each_line(lines, draw_result_line, &c);
+	draw(&c, "\033[J");
+	put(o, c.text, c.len);
+}
+
+static void put_result_line(void *ctx, const char *line)
+{
+	put_line(ctx, line);
+}
+
+void bmr_screen_result(struct bmr_screen *s, bool good, const char *title, const char *lines)
+{
+	pthread_mutex_lock(&s->lock);
+	s->finished = true;
+	for (unsigned i = 0; i < s->output_count; i++) {
+		struct output *o = &s->outputs[i];
+
+		if (o->kind == BMR_SCREEN_PANEL) {
+			draw_result(s, o, good, title, lines);
+			continue;
+		}
+		put_line(o, title);
+		each_line(lines, put_result_line, o);
+	}
+	pthread_mutex_unlock(&s->lock);
+}
