@@ -4,9 +4,9 @@
 #include "base/err.h"
 #include "base/size.h"
 #include "imaging/disk.h"
+#include "imaging/select_match.h"
 #include "imaging/select_text.h"
 
-#include <fnmatch.h>
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
@@ -103,79 +103,6 @@ static enum bar find_bar(const struct bmr_select_rules *rules, const struct bmr_
 	return bar;
 }
 
-static bool text_matches(const char *pattern, const char *value)
-{
-	return *value != '\0' && fnmatch(pattern, value, FNM_CASEFOLD) == 0;
-}
-
-static const char *bare_wwn(const char *wwn)
-{
-	static const char *const prefixes[] = {"naa.", "eui.", "0x"};
-
-	for (size_t i = 0; i < sizeof prefixes / sizeof *prefixes; i++)
-		if (strncasecmp(wwn, prefixes[i], strlen(prefixes[i])) == 0)
-			return wwn + strlen(prefixes[i]);
-	return wwn;
-}
-
-static bool wwn_matches(const char *pattern, const char *wwn)
-{
-	return text_matches(pattern, wwn) || text_matches(bare_wwn(pattern), bare_wwn(wwn));
-}
-
-static bool model_matches(const char *pattern, const struct bmr_disk *disk)
-{
-	char both[sizeof disk->vendor + sizeof disk->model];
-
-	snprintf(both, sizeof both, "%s %s", disk->vendor, disk->model);
-	return text_matches(pattern, disk->model) || text_matches(pattern, both);
-}
-
-static bool text_hint(const char *name, const char *pattern, const char *value, bool matches,
-                      struct bmr_judgement *judgement)
-{
-	if (!pattern || matches)
-		return true;
-	if (*value == '\0')
-		snprintf(judgement->reason, sizeof judgement->reason,
-		         "tells no %s, '%.60s' is wanted", name, pattern);
-	else
-		snprintf(judgement->reason, sizeof judgement->reason, "%s '%.80s' is not '%.60s'",
-		         name, value, pattern);
-	return false;
-}
-
-static bool size_hint(const struct bmr_hints *h, uint64_t size, struct bmr_judgement *judgement)
-{
-	char is[BMR_SELECT_FIGURE];
-	char bound[BMR_SELECT_FIGURE];
-
-	if (size >= h->size_low && size <= h->size_high)
-		return true;
-	snprintf(judgement->reason, sizeof judgement->reason,
-	         size < h->size_low ? "has %s bytes, the hint wants at least %s"
-	                            : "has %s bytes, the hint wants at most %s",
-	         bmr_select_text_figure(size, is),
-	         bmr_select_text_figure(size < h->size_low ? h->size_low : h->size_high, bound));
-	return false;
-}
-
-static bool hints_match(const struct bmr_hints *h, const struct bmr_disk *d,
-                        struct bmr_judgement *j)
-{
-	if (!h)
-		return true;
-	return text_hint("serial", h->serial, d->serial,
-	                 h->serial && text_matches(h->serial, d->serial), j) &&
-	       text_hint("wwn", h->wwn, d->wwn, h->wwn && wwn_matches(h->wwn, d->wwn), j) &&
-	       text_hint("path", h->path, d->by_path, h->path && text_matches(h->path, d->by_path),
-	                 j) &&
-	       text_hint("model", h->model, d->model, h->model && model_matches(h->model, d), j) &&
-	       text_hint("bus", h->bus, d->bus, h->bus && text_matches(h->bus, d->bus), j) &&
-	       text_hint("name", h->dev, d->name, h->dev && strcmp(h->dev, d->name) == 0, j) &&
-	       size_hint(h, d->size, j);
-}
-
 /* The name of a disk depends on which driver was faster. */
 static bool name_is_enough(const struct bmr_select_rules *rules, const struct bmr_disk *disk,
                            struct bmr_judgement *judgement)
@@ -251,7 +178,7 @@ void bmr_select_judge(const struct bmr_select_rules *rules, const struct bmr_dis
 	judgement->reason[0] = '\0';
 	if (find_bar(rules, disk, judgement) != BAR_NONE)
 		judgement->verdict = BMR_VERDICT_NEVER;
-	else if (!hints_match(rules->hints, disk, judgement) ||
+	else if (!bmr_select_match(rules->hints, disk, judgement) ||
 	         !name_is_enough(rules, disk, judgement))
 		judgement->verdict = BMR_VERDICT_HINT;
 	else if (!fits(rules, disk, judgement))
@@ -314,7 +241,7 @@ static bool is_candidate(const struct bmr_select_rules *rules, const struct bmr_
 	if (rules->hints->automatic)
 		*in_question = find_bar(rules, disk, &unused) == BAR_USED;
 	else
-		*in_question = hints_match(rules->hints, disk, &unused);
+		*in_question = bmr_select_match(rules->hints, disk, &unused);
 	return false;
 }
 
