@@ -67,8 +67,7 @@ static bool size_hint(const struct bmr_hints *h, uint64_t size, struct bmr_judge
 	return false;
 }
 
-static bool hints_match(const struct bmr_hints *h, const struct bmr_disk *d,
-                        struct bmr_judgement *j)
+bool bmr_select_match(const struct bmr_hints *h, const struct bmr_disk *d, struct bmr_judgement *j)
 {
 	if (!h)
 		return true;
