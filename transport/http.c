@@ -41,6 +41,7 @@ struct http {
 
 	/* The transfer under way. */
 	bool attached; /* easy is in multi */
+	bool asking;   /* FTP: for size and date; what comes is not the image */
 	bool body;     /* its first byte is there */
 	bool paused;
 	bool done;
@@ -63,6 +64,8 @@ static size_t receive(char *data, size_t one, size_t n, void *arg)
 	size_t take = (size_t)bmr_size_min(n, h->room);
 
 	(void)one;
+	if (h->asking)
+		return n;
 	h->body = true;
 	if (h->room == 0) {
 		h->paused = true;
@@ -179,7 +182,9 @@ static int ask_ftp(struct http *h, struct http_answer *a, struct bmr_err *e)
 
 	curl_easy_setopt(h->easy, CURLOPT_NOBODY, 1L);
 	curl_easy_setopt(h->easy, CURLOPT_RESUME_FROM_LARGE, (curl_off_t)0);
+	h->asking = true;
 	rc = request(h, e);
+	h->asking = false;
 	curl_easy_getinfo(h->easy, CURLINFO_CONTENT_LENGTH_DOWNLOAD_T, &size);
 	curl_easy_getinfo(h->easy, CURLINFO_FILETIME_T, &date);
 	end_transfer(h);
