@@ -1,19 +1,19 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # bmr - build, medium, tests.  `make help` lists the targets.
 
-VERSION := $(shell git describe --always --dirty 2>/dev/null || echo 0)
 BUILD := build
-CACHE ?= $(BUILD)/cache
-CC := gcc
-DESTDIR ?=
+export BMR_CACHE ?= $(CURDIR)/build/cache
+export SOURCE_DATE_EPOCH ?= $(shell git log -1 --format=%ct 2>/dev/null || echo 1)
+VERSION := $(shell git describe --always --dirty 2>/dev/null || echo unknown)
 PREFIX ?= /usr/local
+CC := gcc
+CLANG := clang
 
 folders := base cmdline transport imaging agent
-libs := zlib libisal libzstd liblzma liblz4 libcurl libnfs smbclient blkid libcrypto
+packages := zlib libisal libzstd liblzma liblz4 libcurl libnfs smbclient blkid libcrypto
 # bzip2 has no .pc file in Debian.
-LDLIBS = $(shell pkg-config --libs $(libs)) -lbz2 -pthread
-CPPFLAGS = -I. -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -DBMR_VERSION='"$(VERSION)"' \
-	$(shell pkg-config --cflags-only-I $(libs))
+LDLIBS = $(shell pkg-config --libs $(packages)) -lbz2 -pthread
+CPPFLAGS = -I. -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 $(shell pkg-config --cflags-only-I $(packages))
 WARNINGS := -Wall -Wextra -Wshadow -Wvla -Wformat=2 -Wstrict-prototypes -Wmissing-prototypes \
 	-Wundef -Wpointer-arith -Wwrite-strings -Wcast-qual $(if $(CI),-Werror)
 CFLAGS ?= -O2 -g
@@ -37,8 +37,17 @@ obj := $(OUT)/obj
 
 sources := $(wildcard $(addsuffix /*.c,$(folders)))
 objects := $(sources:%.c=$(obj)/%.o)
-library := $(filter-out $(obj)/agent/main.o,$(objects))
+library := $(OUT)/libbmr.a
 unit_tests := $(patsubst tests/unit/%.c,$(OUT)/unit/%,$(wildcard tests/unit/*.c))
+fuzzers := $(patsubst tests/fuzz/%.c,$(BUILD)/fuzz/%,$(wildcard tests/fuzz/*.c))
+# A fixture is a program that uses the library, but for those loaded into others by LD_PRELOAD.
+shims := $(wildcard tests/fixtures/*shim.c)
+fixtures := $(patsubst tests/fixtures/%.c,$(OUT)/fixtures/%,\
+	$(filter-out $(shims),$(wildcard tests/fixtures/*.c))) \
+	$(patsubst tests/fixtures/%.c,$(OUT)/fixtures/%.so,$(shims))
+# What runs threads, for the race detector.
+tsan_tests := $(addprefix $(BUILD)/tsan/unit/,$(filter fetch pipe readback restore verify source \
+	retry,$(notdir $(unit_tests))))
 
 .PHONY: all
 all: $(OUT)/bmr
@@ -46,26 +55,136 @@ all: $(OUT)/bmr
 $(OUT)/bmr: $(objects)
 	$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 
-$(OUT)/libbmr.a: $(library)
+$(library): $(filter-out $(obj)/agent/main.o,$(objects))
 	rm -f $@
 	ar rcs $@ $^
 
-# The version stands in one object only, so that a commit does not rebuild the rest.
 $(obj)/%.o: %.c Makefile
 	@mkdir -p $(@D)
 	$(CC) $(CPPFLAGS) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
 
-$(OUT)/unit/%: tests/unit/%.c $(OUT)/libbmr.a
+# The version stands in one object only, so that a commit does not rebuild the rest.
+$(obj)/agent/version.o: CPPFLAGS += -DBMR_VERSION='"$(VERSION)"'
+$(obj)/agent/version.o: $(obj)/version
+$(obj)/version: FORCE
 	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS) $(ALL_CFLAGS) -MMD -MP -MF $(obj)/unit-$*.d -o $@ $< $(OUT)/libbmr.a \
-		$(LDLIBS) -lcmocka
+	@echo '$(VERSION)' | cmp -s - $@ || echo '$(VERSION)' >$@
+
+$(OUT)/unit/%: tests/unit/%.c $(library)
+	@mkdir -p $(@D) $(obj)
+	$(CC) $(CPPFLAGS) $(ALL_CFLAGS) -MMD -MP -MF $(obj)/unit-$*.d -o $@ $< $(library) $(LDLIBS) \
+		-lcmocka
+
+$(OUT)/fixtures/%shim.so: tests/fixtures/%shim.c
+	@mkdir -p $(@D)
+	$(CC) $(CPPFLAGS) -std=gnu17 $(WARNINGS) -O2 -g -shared -fPIC -o $@ $< -ldl
+
+$(OUT)/fixtures/%: tests/fixtures/%.c $(library)
+	@mkdir -p $(@D) $(obj)
+	$(CC) $(CPPFLAGS) $(ALL_CFLAGS) -MMD -MP -MF $(obj)/fixture-$*.d -o $@ $< $(library) $(LDLIBS)
 
 -include $(shell find $(obj) -name '*.d' 2>/dev/null)
 
-.PHONY: unit
+.PHONY: FORCE
+FORCE:
+
+# --- the medium ---
+
+boot := $(BUILD)/boot
+medium_options := $(if $(SHELL_ON_TTY2),--shell) $(if $(FIRMWARE),--firmware $(FIRMWARE)) \
+	$(foreach cpio,$(EXTRA_CPIO),--extra-cpio $(cpio))
+
+$(boot)/initrd.img: $(BUILD)/bmr $(shell find initramfs -type f)
+	initramfs/build --bmr $(BUILD)/bmr --out $(boot) $(medium_options)
+
+$(BUILD)/bmr.iso: $(boot)/initrd.img $(shell find iso -type f)
+	iso/build --boot $(boot) --out $@ $(if $(CMDLINE),--cmdline '$(CMDLINE)')
+
+.PHONY: initramfs iso netboot
+initramfs: $(boot)/initrd.img
+iso: $(BUILD)/bmr.iso
+netboot: $(boot)/initrd.img
+	iso/netboot --boot $(boot) --out $(BUILD)/netboot
+
+# --- tests ---
+
+.PHONY: unit integration asan tsan vm fuzz lint fixtures
+fixtures: $(fixtures)
+
 unit: $(unit_tests)
 	tests/run-unit $(unit_tests)
 
-.PHONY: clean
+integration: $(OUT)/bmr $(fixtures)
+	BMR=$(CURDIR)/$(OUT)/bmr FIX=$(CURDIR)/$(OUT)/fixtures tests/run-integration $(CASES)
+
+# Address and undefined-behaviour sanitizers over unit and integration tests.
+asan:
+	$(MAKE) KIND=asan unit integration
+
+tsan:
+	$(MAKE) KIND=tsan $(tsan_tests)
+	TSAN_OPTIONS=halt_on_error=1 tests/run-unit $(tsan_tests)
+
+vm: $(BUILD)/bmr $(boot)/initrd.img
+	tests/vm/run $(CASES)
+
+$(BUILD)/fuzz/%: tests/fuzz/%.c $(sources) Makefile
+	@mkdir -p $(@D)
+	$(CLANG) $(CPPFLAGS) -DBMR_VERSION='"fuzz"' -std=gnu17 -g -O1 -pthread \
+		-fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all -o $@ $< \
+		$(filter-out agent/main.c,$(sources)) $(LDLIBS)
+
+FUZZ_SECONDS ?= 60
+fuzz: $(fuzzers)
+	tests/run-fuzz $(FUZZ_SECONDS) $(fuzzers)
+
+lint:
+	tools/lint
+
+# Everything, on a machine that has nothing installed yet.
+.PHONY: check
+check:
+	tools/check
+
+.PHONY: demo
+demo:
+	tools/demo
+
+.PHONY: bench
+bench: $(BUILD)/bmr
+	bench/restore
+
+# --- the rest ---
+
+docs/bmr.7: cmdline/params.def $(wildcard cmdline/params.help tools/man7*)
+	tools/man7 >$@
+
+.PHONY: install
+install: $(BUILD)/bmr
+	install -D -m 755 $(BUILD)/bmr $(DESTDIR)$(PREFIX)/sbin/bmr
+	install -D -m 644 docs/bmr.8 $(DESTDIR)$(PREFIX)/share/man/man8/bmr.8
+	install -D -m 644 docs/bmr.7 $(DESTDIR)$(PREFIX)/share/man/man7/bmr.7
+
+.PHONY: sizes
+sizes: $(BUILD)/bmr.iso
+	tools/sizes
+
+# The cache (packages, Debian test disks) stays; `make distclean` takes it too.
+.PHONY: clean distclean
 clean:
 	rm -rf $(filter-out $(BUILD)/cache,$(wildcard $(BUILD)/*))
+distclean:
+	rm -rf $(BUILD)
+
+.PHONY: help
+help:
+	@echo 'make              build/bmr'
+	@echo 'make iso          build/bmr.iso: boots BIOS, UEFI and Secure Boot, from CD or stick'
+	@echo '                  CMDLINE="..." SHELL_ON_TTY2=1 FIRMWARE=pkg,... EXTRA_CPIO=file'
+	@echo 'make netboot      build/netboot/: kernel, initramfs and examples for PXE'
+	@echo 'sudo make demo    everything once, from nothing: restore and boot a Debian in QEMU'
+	@echo 'sudo make check   install what is needed, build, and run all tests'
+	@echo 'make unit | integration | asan | tsan | vm | fuzz | lint      one kind; CASES=regex'
+	@echo 'make bench        bmr against other restore pipelines, as ratios'
+	@echo 'make sizes        sizes of kernel, initramfs and medium'
+	@echo 'make install      PREFIX=$(PREFIX) DESTDIR='

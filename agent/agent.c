@@ -23,6 +23,7 @@
 #include "agent/manual.h"
 #include "agent/network.h"
 #include "agent/session.h"
+#include "agent/version.h"
 #include "base/cleanup.h"
 #include "base/err.h"
 #include "base/log.h"
@@ -149,7 +150,7 @@ static void add_start(void *ctx, struct bmr_json *j)
 {
 	struct agent *a = ctx;
 
-	bmr_json_text(j, "version", BMR_VERSION);
+	bmr_json_text(j, "version", bmr_version);
 	bmr_json_bool(j, "live", a->live);
 }
 

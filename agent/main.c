@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "agent/commands.h"
+#include "agent/version.h"
 #include "transport/smb_worker.h"
 
 #define EXIT_WRONG_ORDER 64
@@ -23,7 +24,7 @@ static const struct {
 
 static void usage(FILE *out)
 {
-	fprintf(out, "bmr %s - restores bare machines from images\n\nusage:\n", BMR_VERSION);
+	fprintf(out, "bmr %s - restores bare machines from images\n\nusage:\n", bmr_version);
 	for (size_t i = 0; i < sizeof commands / sizeof *commands; i++)
 		fprintf(out, "  bmr %s %s\n", commands[i].name, commands[i].help);
 	fprintf(out, "\nbmr COMMAND --help lists the options; bmr(8) and bmr(7) say more.\n"
@@ -55,7 +56,7 @@ int main(int argc, char **argv)
 		return 0;
 	}
 	if (strcmp(argv[1], "--version") == 0) {
-		printf("bmr %s\n", BMR_VERSION);
+		printf("bmr %s\n", bmr_version);
 		return 0;
 	}
 	curl_global_init(CURL_GLOBAL_DEFAULT);

@@ -205,7 +205,7 @@ int bmr_manual_run(struct bmr_session *session, const struct bmr_consoles *conso
 	char answer[ANSWER_SIZE];
 	enum step step = STEP_AGAIN;
 
-	say(&m, "bmr " BMR_VERSION ": manual restore");
+	say(&m, "Manual restore.");
 	while (step == STEP_AGAIN) {
 		say(&m, "");
 		say(&m, "Image to restore: nfs://host/path smb://user@host/share/path http://...");

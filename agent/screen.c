@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "agent/progress.h"
+#include "agent/version.h"
 #include "base/err.h"
 
 #define OUTPUTS_MAX 16
@@ -167,7 +168,7 @@ static void draw_log(struct canvas *c, struct bmr_screen *s)
 
 static void draw_head(struct canvas *c, const struct bmr_screen *s)
 {
-	draw(c, "\033[H\033[1m  bmr %-20s\033[0m%52s", BMR_VERSION, "bare-metal restore");
+	draw(c, "\033[H\033[1m  bmr %-20s\033[0m%52s", bmr_version, "bare-metal restore");
 	draw_end(c);
 	draw_rule(c);
 	for (unsigned i = 0; i < FACTS_MAX; i++) {

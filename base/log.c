@@ -23,7 +23,7 @@ struct secret {
 struct bmr_log {
 	bmr_log_write_fn *write;
 	void *ctx;
-	pthread_mutex_t lock; /* guards secrets; held while a line is written, so lines stay whole */
+	pthread_mutex_t lock; /* guards secrets */
 	struct secret *secrets;
 };
 
@@ -148,18 +148,13 @@ static void redact_one(const struct secret *s, char *text, size_t size)
 	}
 }
 
-static void redact_locked(const struct bmr_log *log, char *text, size_t size)
-{
-	for (const struct secret *s = log->secrets; s; s = s->next)
-		redact_one(s, text, size);
-}
-
 void bmr_log_redact(struct bmr_log *log, char *text, size_t size)
 {
 	if (!log)
 		return;
 	pthread_mutex_lock(&log->lock);
-	redact_locked(log, text, size);
+	for (const struct secret *s = log->secrets; s; s = s->next)
+		redact_one(s, text, size);
 	pthread_mutex_unlock(&log->lock);
 }
 
@@ -176,8 +171,6 @@ void bmr_log_say(struct bmr_log *log, enum bmr_log_level level, const char *fmt,
 	for (char *c = line; *c; c++)
 		if ((unsigned char)*c < 0x20 || *c == 0x7f)
 			*c = '?';
-	pthread_mutex_lock(&log->lock);
-	redact_locked(log, line, sizeof line);
+	bmr_log_redact(log, line, sizeof line);
 	log->write(log->ctx, level, line);
-	pthread_mutex_unlock(&log->lock);
 }

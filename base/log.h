@@ -18,8 +18,7 @@ enum bmr_log_level {
 	BMR_LOG_NOTICE, /* a person should know: a retry, a fallback, a warning */
 };
 
-/* Receives one line, without a newline and without secrets.  Called with the log's lock held, from
- * any thread: it must not log. */
+/* Receives one line, without a newline and without secrets, from any thread. */
 typedef void bmr_log_write_fn(void *ctx, enum bmr_log_level level, const char *line);
 
 /* *out: owned by the caller, freed by bmr_log_close.  Errors: BMR_E_NOMEM. */
