@@ -70,7 +70,7 @@ static int learn(struct local *l, struct bmr_err *e)
 	return 0;
 }
 
-static void local_close(struct bmr_conn *conn)
+void bmr_local_close(struct bmr_conn *conn)
 {
 	struct local *l = (struct local *)conn;
 
@@ -80,28 +80,20 @@ static void local_close(struct bmr_conn *conn)
 	free(l);
 }
 
-int bmr_local_open(const char *path, const char *name, struct bmr_conn **out, struct bmr_err *e)
+int bmr_local_take(int fd, const char *name, struct bmr_conn **out, struct bmr_err *e)
 {
+	AUTO_FD int owned = fd;
 	struct local *l = calloc(1, sizeof *l);
 
 	if (!l)
 		return bmr_err_nomem(e, "a file");
 	l->conn.ops = &bmr_local_ops;
+	l->fd = take_fd(&owned);
 	l->name = strdup(name);
-	/* A FIFO without a writer would block the open for ever. */
-	l->fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-	if (!l->name) {
-		bmr_err_nomem(e, "a file name");
-		local_close(&l->conn);
-		return -1;
-	}
-	if (l->fd < 0) {
-		bmr_err_set(e, BMR_E_SOURCE, errno, "cannot open '%s'", name);
-		local_close(&l->conn);
-		return -1;
-	}
-	if (learn(l, e) < 0) {
-		local_close(&l->conn);
+	if (!l->name || learn(l, e) < 0) {
+		if (!l->name)
+			bmr_err_nomem(e, "a file name");
+		bmr_local_close(&l->conn);
 		return -1;
 	}
 	/* Only advice: the whole image is going to be read, mostly in order. */
@@ -113,13 +105,19 @@ int bmr_local_open(const char *path, const char *name, struct bmr_conn **out, st
 static int local_open(const struct bmr_place *place, uint64_t off, struct bmr_conn **out,
                       struct bmr_err *e)
 {
+	const char *name = place->url->safe;
+	/* A FIFO without a writer would block the open for ever. */
+	int fd = open(place->url->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+
 	(void)off;
-	return bmr_local_open(place->url->path, place->url->safe, out, e);
+	if (fd < 0)
+		return bmr_err_set(e, BMR_E_SOURCE, errno, "cannot open '%s'", name);
+	return bmr_local_take(fd, name, out, e);
 }
 
 /* A disk that fails to read has failed: its driver has tried for long already. */
-static int local_read(struct bmr_conn *conn, void *buf, size_t len, uint64_t off, size_t *got,
-                      struct bmr_err *e)
+int bmr_local_read(struct bmr_conn *conn, void *buf, size_t len, uint64_t off, size_t *got,
+                   struct bmr_err *e)
 {
 	struct local *l = (struct local *)conn;
 
@@ -144,6 +142,6 @@ const struct bmr_source_ops bmr_local_ops = {
 	.block = BMR_MIB,
 	.depth = 2,
 	.open = local_open,
-	.read = local_read,
-	.close = local_close,
+	.read = bmr_local_read,
+	.close = bmr_local_close,
 };

@@ -24,9 +24,10 @@
 #define LANES_MAX 4
 
 static const struct bmr_source_ops *const backends[] = {
-	[BMR_URL_FILE] = &bmr_local_ops, [BMR_URL_HTTP] = &bmr_http_ops,
-	[BMR_URL_HTTPS] = &bmr_http_ops, [BMR_URL_FTP] = &bmr_http_ops,
-	[BMR_URL_NFS] = &bmr_nfs_ops,    [BMR_URL_SMB] = &bmr_smb_ops,
+	[BMR_URL_FILE] = &bmr_local_ops,   [BMR_URL_DISK] = &bmr_medium_ops,
+	[BMR_URL_CDROM] = &bmr_medium_ops, [BMR_URL_HTTP] = &bmr_http_ops,
+	[BMR_URL_HTTPS] = &bmr_http_ops,   [BMR_URL_FTP] = &bmr_http_ops,
+	[BMR_URL_NFS] = &bmr_nfs_ops,      [BMR_URL_SMB] = &bmr_smb_ops,
 };
 
 /* A connection and who has it. */
@@ -342,13 +343,7 @@ int bmr_source_open_ops(const struct bmr_source_ops *ops, const char *url,
 		bmr_url_clear(&parsed);
 		return -1;
 	}
-	if (!ops)
-		ops = backends[parsed.scheme];
-	if (ops)
-		return open_url(ops, &parsed, options, out, e);
-	bmr_url_clear(&parsed);
-	return bmr_err_set(e, BMR_E_USAGE, 0,
-	                   "this program was built without support for that URL");
+	return open_url(ops ? ops : backends[parsed.scheme], &parsed, options, out, e);
 }
 
 int bmr_source_open(const char *url, const struct bmr_source_options *options,
