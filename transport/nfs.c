@@ -156,7 +156,9 @@ static int nfs_source_read(struct bmr_conn *conn, void *buf, size_t len, uint64_
 	return 0;
 }
 
-/* Version 4 tells the server, which would keep the file open until the lease ends. */
+/* Version 4 tells the server, which would keep the file open until the lease ends.  After a failure
+ * nothing of libnfs may be touched but the context itself (it once crashed), so a handle of some
+ * hundred bytes is lost. */
 static void close_file(struct nfs *n)
 {
 	struct nfs_client *c = &n->client;
