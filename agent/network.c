@@ -29,7 +29,7 @@ struct network {
 	struct bmr_net_job jobs[BMR_NET_JOBS];
 	size_t job_count;
 	const struct bmr_net_config *open; /* no name was given: every candidate gets a job */
-	int64_t open_deadline;		   /* for the first candidate to appear */
+	int64_t open_deadline;             /* for the first candidate to appear */
 	int64_t next_scan;
 };
 
@@ -59,12 +59,12 @@ static bool has_job(const struct network *w, const struct bmr_net_config *config
 }
 
 static void add_job(struct network *w, const struct bmr_net_config *config, const char *name,
-		    bool shared)
+                    bool shared)
 {
 	if (w->job_count == BMR_NET_JOBS || has_job(w, config, name))
 		return;
 	bmr_job_init(&w->jobs[w->job_count], config, name, shared,
-		     FIRST_METRIC + (unsigned)w->job_count);
+	             FIRST_METRIC + (unsigned)w->job_count);
 	w->job_count++;
 }
 
@@ -90,12 +90,12 @@ static void list_interfaces(const struct bmr_network_env *env, char *text, size_
 
 		bmr_link_mac(env, names[i], mac);
 		used += (size_t)snprintf(text + used, size - used, "%s%s %s", i ? ", " : "",
-					 names[i], mac);
+		                         names[i], mac);
 	}
 }
 
 static int find_boot_interface(const struct network *w, char name[BMR_NET_NAME_SIZE],
-			       struct bmr_err *e)
+                               struct bmr_err *e)
 {
 	int64_t deadline = bmr_net_now_ms() + (int64_t)w->n->timeouts.iflink * 1000;
 	char mac[BMR_NET_MAC_TEXT_SIZE];
@@ -107,10 +107,10 @@ static int find_boot_interface(const struct network *w, char name[BMR_NET_NAME_S
 		if (bmr_net_now_ms() >= deadline) {
 			list_interfaces(w->env, list, sizeof list);
 			return bmr_err_set(e, BMR_E_NET, 0,
-					   "no network: no interface with the MAC %s of BOOTIF= "
-					   "appeared in %u s; there are: %s",
-					   bmr_net_mac_text(&w->n->bootif, mac),
-					   w->n->timeouts.iflink, list);
+			                   "no network: no interface with the MAC %s of BOOTIF= "
+			                   "appeared in %u s; there are: %s",
+			                   bmr_net_mac_text(&w->n->bootif, mac),
+			                   w->n->timeouts.iflink, list);
 		}
 		pause_ms(TICK_MS);
 	}
@@ -202,8 +202,8 @@ static void leave_others(struct network *w, const struct bmr_net_job *winner)
 		if (job == winner || job->config != winner->config || bmr_job_over(job))
 			continue;
 		bmr_job_stop(job, BMR_JOB_LEFT,
-			     bmr_link_carrier(w->env, job->name) ? "a link, but slower to answer"
-								 : "no carrier");
+		             bmr_link_carrier(w->env, job->name) ? "a link, but slower to answer"
+		                                                 : "no carrier");
 	}
 }
 
@@ -259,10 +259,10 @@ static void report(const struct network *w)
 		bmr_link_mac(w->env, job->name, mac);
 		bmr_link_driver(w->env, job->name, driver, sizeof driver);
 		bmr_log_say(w->env->log,
-			    job->step == BMR_JOB_FAILED ? BMR_LOG_NOTICE : BMR_LOG_INFO,
-			    "network: %s (%s%s%s): %s%s", job->name, driver, *driver ? ", " : "",
-			    *mac ? mac : "no MAC", job->step == BMR_JOB_LEFT ? "not needed: " : "",
-			    job->reason);
+		            job->step == BMR_JOB_FAILED ? BMR_LOG_NOTICE : BMR_LOG_INFO,
+		            "network: %s (%s%s%s): %s%s", job->name, driver, *driver ? ", " : "",
+		            *mac ? mac : "no MAC", job->step == BMR_JOB_LEFT ? "not needed: " : "",
+		            job->reason);
 	}
 }
 
@@ -273,12 +273,12 @@ static int explain(const struct network *w, struct bmr_err *e)
 
 	if (w->job_count == 0)
 		return bmr_err_set(e, BMR_E_NET, 0,
-				   "no network: no Ethernet interface appeared in %u s; its driver "
-				   "or firmware may be missing",
-				   w->n->timeouts.iflink);
+		                   "no network: no Ethernet interface appeared in %u s; its driver "
+		                   "or firmware may be missing",
+		                   w->n->timeouts.iflink);
 	for (size_t i = 0; i < w->job_count && used < sizeof text; i++)
-		used += (size_t)snprintf(text + used, sizeof text - used, "%s%s: %s",
-					 i ? "; " : "", w->jobs[i].name, w->jobs[i].reason);
+		used += (size_t)snprintf(text + used, sizeof text - used, "%s%s: %s", i ? "; " : "",
+		                         w->jobs[i].name, w->jobs[i].reason);
 	return bmr_err_set(e, BMR_E_NET, 0, "no network: %s", text);
 }
 
@@ -311,7 +311,7 @@ static bool only_off(const struct network *w)
 /* --- routes --- */
 
 static bool try_route(const struct bmr_network_env *env, const struct bmr_net_route *r,
-		      char reason[BMR_NET_REASON])
+                      char reason[BMR_NET_REASON])
 {
 	const char *family = strchr(r->net.text, ':') ? "-6" : "-4";
 	const char *args[BMR_NET_ARGS] = {"ip", family, "route", "replace"};
@@ -342,8 +342,8 @@ static int set_route(const struct network *w, const struct bmr_net_route *r, str
 			return say_stopped(e);
 		if (bmr_net_now_ms() >= deadline)
 			return bmr_err_set(e, BMR_E_NET, 0,
-					   "cannot set the route to %s/%u in %u s: %s", r->net.text,
-					   r->prefix, w->n->timeouts.route, reason);
+			                   "cannot set the route to %s/%u in %u s: %s", r->net.text,
+			                   r->prefix, w->n->timeouts.route, reason);
 		pause_ms(ROUTE_PAUSE_MS);
 	}
 	return 0;
@@ -369,7 +369,7 @@ static void put_server(FILE *f, const struct bmr_net_address *address, size_t *c
 
 /* What the DHCP script kept of this lease. */
 static void put_lease(const struct network *w, const struct bmr_net_job *job, FILE *f,
-		      size_t *count)
+                      size_t *count)
 {
 	char path[BMR_NET_PATH];
 	char line[256];
@@ -422,7 +422,7 @@ static void write_resolv_conf(const struct network *w)
 	f = fopen(path, "we");
 	if (!f) {
 		bmr_log_say(w->env->log, BMR_LOG_NOTICE, "network: cannot write '%s': %s", path,
-			    strerror(errno));
+		            strerror(errno));
 		return;
 	}
 	count = put_servers(w, f);
@@ -430,10 +430,10 @@ static void write_resolv_conf(const struct network *w)
 	bad |= fclose(f) != 0;
 	if (bad || rename(path, w->env->resolv_conf) < 0)
 		bmr_log_say(w->env->log, BMR_LOG_NOTICE, "network: cannot write '%s': %s",
-			    w->env->resolv_conf, strerror(errno));
+		            w->env->resolv_conf, strerror(errno));
 	else if (count == 0)
 		bmr_log_say(w->env->log, BMR_LOG_INFO,
-			    "network: no name server is known; addresses work, names do not");
+		            "network: no name server is known; addresses work, names do not");
 }
 
 /* --- all of it --- */
@@ -473,7 +473,7 @@ static int bring_up(struct network *w, struct bmr_err *e)
 }
 
 int bmr_network_up(const struct bmr_net_params *n, const struct bmr_network_env *env,
-		   struct bmr_err *e)
+                   struct bmr_err *e)
 {
 	const struct bmr_network_env full = with_defaults(env);
 	AUTO_FREE struct network *w = calloc(1, sizeof *w);

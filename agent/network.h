@@ -16,14 +16,14 @@ struct bmr_net_params;
 
 /* NULL members have the defaults that are named. */
 struct bmr_network_env {
-	const char *busybox;	  /* /bin/busybox */
-	const char *sysfs;	  /* /sys */
-	const char *proc;	  /* /proc */
-	const char *run_dir;	  /* /run/bmr; the DHCP scripts write lease.IFACE here */
+	const char *busybox;      /* /bin/busybox */
+	const char *sysfs;        /* /sys */
+	const char *proc;         /* /proc */
+	const char *run_dir;      /* /run/bmr; the DHCP scripts write lease.IFACE here */
 	const char *resolv_conf;  /* /etc/resolv.conf; "" writes none */
 	const char *dhcp_script;  /* /usr/lib/bmr/udhcpc.script */
 	const char *dhcp6_script; /* the same */
-	struct bmr_log *log;	  /* may be NULL: one line for each interface */
+	struct bmr_log *log;      /* may be NULL: one line for each interface */
 	const atomic_bool *stop;  /* may be NULL; true: give up soon */
 };
 
@@ -34,10 +34,10 @@ struct bmr_network_env {
  * Errors: BMR_E_NET says of each interface what was wrong; BMR_E_STOPPED; BMR_E_NOMEM.  After a
  * failure no child is left, and it may be called again.  One thread at a time. */
 int bmr_network_up(const struct bmr_net_params *n, const struct bmr_network_env *env,
-		   struct bmr_err *e);
+                   struct bmr_err *e);
 
 /* What bmr_network_up would do, for people: call line() with each sentence.  Pure. */
 void bmr_network_describe(const struct bmr_net_params *n, void (*line)(void *ctx, const char *text),
-			  void *ctx);
+                          void *ctx);
 
 #endif

@@ -48,7 +48,7 @@ static void join_environment(const char *const *variables, char *joined[VARIABLE
 }
 
 static pid_t spawn(const struct bmr_network_env *env, const char *const *args,
-		   const char *const *variables, posix_spawn_file_actions_t *actions)
+                   const char *const *variables, posix_spawn_file_actions_t *actions)
 {
 	char *argv[BMR_NET_ARGS + 2] = {(char *)(uintptr_t)env->busybox};
 	char *environment[VARIABLES_MOST + 1];
@@ -75,7 +75,7 @@ static pid_t spawn(const struct bmr_network_env *env, const char *const *args,
 }
 
 pid_t bmr_net_start(const struct bmr_network_env *env, const char *const *args,
-		    const char *const *variables, const char *output)
+                    const char *const *variables, const char *output)
 {
 	posix_spawn_file_actions_t actions;
 	pid_t pid;
@@ -83,7 +83,7 @@ pid_t bmr_net_start(const struct bmr_network_env *env, const char *const *args,
 	posix_spawn_file_actions_init(&actions);
 	posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0);
 	posix_spawn_file_actions_addopen(&actions, 1, output ? output : "/dev/null",
-					 O_WRONLY | O_CREAT | O_TRUNC, 0600);
+	                                 O_WRONLY | O_CREAT | O_TRUNC, 0600);
 	posix_spawn_file_actions_adddup2(&actions, 1, 2);
 	pid = spawn(env, args, variables, &actions);
 	posix_spawn_file_actions_destroy(&actions);
@@ -149,7 +149,7 @@ static bool wait_for_child(pid_t child, int output, char reason[BMR_NET_REASON],
 }
 
 bool bmr_net_run(const struct bmr_network_env *env, char reason[BMR_NET_REASON],
-		 const char *const *args)
+                 const char *const *args)
 {
 	posix_spawn_file_actions_t actions;
 	AUTO_FD int reader = -1;
@@ -171,13 +171,13 @@ bool bmr_net_run(const struct bmr_network_env *env, char reason[BMR_NET_REASON],
 	close(ends[1]);
 	if (child < 0) {
 		snprintf(reason, BMR_NET_REASON, "cannot run '%.100s': %s", env->busybox,
-			 strerror(errno));
+		         strerror(errno));
 		return false;
 	}
 	if (!wait_for_child(child, reader, reason, &status)) {
 		bmr_net_kill(child);
 		snprintf(reason, BMR_NET_REASON, "'%s' took more than %d s", args[0],
-			 RUN_LIMIT_MS / 1000);
+		         RUN_LIMIT_MS / 1000);
 		return false;
 	}
 	reason[strcspn(reason, "\n")] = '\0';

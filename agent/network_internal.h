@@ -28,7 +28,7 @@ int64_t bmr_net_now_ms(void);
  * file `output`, or nowhere.  variables: NAME=VALUE, ended by NULL, added to the environment; may be
  * NULL.  -1 with errno. */
 pid_t bmr_net_start(const struct bmr_network_env *env, const char *const *args,
-		    const char *const *variables, const char *output);
+                    const char *const *variables, const char *output);
 
 /* Has the child ended?  Then *status is its exit code, or 128 + signal. */
 bool bmr_net_ended(pid_t child, int *status);
@@ -38,7 +38,7 @@ void bmr_net_kill(pid_t child);
 
 /* Run busybox to its end, 10 s at most.  false: *reason says why, in its own words. */
 bool bmr_net_run(const struct bmr_network_env *env, char reason[BMR_NET_REASON],
-		 const char *const *args);
+                 const char *const *args);
 #define BMR_NET_RUN(env, reason, ...)                                                              \
 	bmr_net_run(env, reason, (const char *const[]){__VA_ARGS__, NULL})
 
@@ -51,48 +51,53 @@ bool bmr_link_carrier(const struct bmr_network_env *env, const char *name);
 
 /* "52:54:00:12:34:56", "" if unknown. */
 void bmr_link_mac(const struct bmr_network_env *env, const char *name,
-		  char mac[BMR_NET_MAC_TEXT_SIZE]);
+                  char mac[BMR_NET_MAC_TEXT_SIZE]);
 
 /* "virtio_net", "" for a virtual device. */
 void bmr_link_driver(const struct bmr_network_env *env, const char *name, char *driver,
-		     size_t size);
+                     size_t size);
 
 /* The Ethernet interface with this MAC that is not part of a bond; false: there is none. */
 bool bmr_link_by_mac(const struct bmr_network_env *env, const struct bmr_net_mac *mac,
-		     char name[BMR_NET_NAME_SIZE]);
+                     char name[BMR_NET_NAME_SIZE]);
 
 /* Ethernet interfaces that are no bond, bridge, VLAN, wireless card, nor part of one; sorted.  Those
  * with hardware, if there are any.  Returns how many names were filled in. */
 size_t bmr_link_candidates(const struct bmr_network_env *env, char (*names)[BMR_NET_NAME_SIZE],
-			   size_t most);
+                           size_t most);
 
 /* Write text to PATH below sysfs/class/net/NAME. */
 bool bmr_link_write(const struct bmr_network_env *env, const char *name, const char *path,
-		    const char *text, char reason[BMR_NET_REASON]);
+                    const char *text, char reason[BMR_NET_REASON]);
 
-enum bmr_v6_state { BMR_V6_NONE, BMR_V6_TENTATIVE, BMR_V6_DUPLICATE, BMR_V6_READY };
+enum bmr_v6_state {
+	BMR_V6_NONE,
+	BMR_V6_TENTATIVE,
+	BMR_V6_DUPLICATE,
+	BMR_V6_READY
+};
 
 /* Look in /proc/net/if_inet6 for an address: `wanted` (as inet_ntop writes it), or if that is NULL
  * any with this scope (0x00 global, 0x20 link).  *found: "2001:db8::1/64". */
 enum bmr_v6_state bmr_link_v6(const struct bmr_network_env *env, const char *name,
-			      const char *wanted, unsigned scope,
-			      char found[BMR_NET_ADDRESS_SIZE + 4]);
+                              const char *wanted, unsigned scope,
+                              char found[BMR_NET_ADDRESS_SIZE + 4]);
 
 /* --- devices that are made --- */
 
 /* ifname=, bond=, vlan=, bridge=, in this order.  Errors: BMR_E_NET, BMR_E_STOPPED. */
 int bmr_net_make(const struct bmr_net_params *n, const struct bmr_network_env *env,
-		 struct bmr_err *e);
+                 struct bmr_err *e);
 
 /* --- one interface --- */
 
 enum bmr_job_step {
-	BMR_JOB_QUEUED,	 /* waits for the one before it (single-dhcp) */
-	BMR_JOB_LINK,	 /* waits until the interface exists */
-	BMR_JOB_UP,	 /* is brought up */
+	BMR_JOB_QUEUED,  /* waits for the one before it (single-dhcp) */
+	BMR_JOB_LINK,    /* waits until the interface exists */
+	BMR_JOB_UP,      /* is brought up */
 	BMR_JOB_CARRIER, /* waits for a link */
-	BMR_JOB_DHCP,	 /* udhcpc runs */
-	BMR_JOB_V6,	 /* waits for an IPv6 address */
+	BMR_JOB_DHCP,    /* udhcpc runs */
+	BMR_JOB_V6,      /* waits for an IPv6 address */
 	BMR_JOB_DONE,
 	BMR_JOB_FAILED,
 	BMR_JOB_LEFT, /* another interface won */
@@ -109,16 +114,16 @@ struct bmr_net_job {
 	size_t method;
 	unsigned tries; /* of DHCP, with this method */
 	int64_t deadline;
-	pid_t child; /* 0: none */
+	pid_t child;                 /* 0: none */
 	char reason[BMR_NET_REASON]; /* DONE: the address; FAILED: why */
 };
 
 void bmr_job_init(struct bmr_net_job *job, const struct bmr_net_config *config, const char *name,
-		  bool shared, unsigned metric);
+                  bool shared, unsigned metric);
 
 /* Go on as far as is possible without waiting. */
 void bmr_job_step(struct bmr_net_job *job, const struct bmr_net_params *n,
-		  const struct bmr_network_env *env);
+                  const struct bmr_network_env *env);
 
 /* End its child, if there is one. */
 void bmr_job_stop(struct bmr_net_job *job, enum bmr_job_step step, const char *reason);

@@ -19,7 +19,7 @@
 #define NO_APPLET 127
 
 void bmr_job_init(struct bmr_net_job *job, const struct bmr_net_config *config, const char *name,
-		  bool shared, unsigned metric)
+                  bool shared, unsigned metric)
 {
 	*job = (struct bmr_net_job){.config = config, .shared = shared, .metric = metric};
 	snprintf(job->name, sizeof job->name, "%s", name);
@@ -88,11 +88,11 @@ static bool late(const struct bmr_net_job *job)
 }
 
 static void start_method(struct bmr_net_job *job, const struct bmr_net_params *n,
-			 const struct bmr_network_env *env);
+                         const struct bmr_network_env *env);
 
 /* This method failed: try the next one, and remember why. */
 static void next_method(struct bmr_net_job *job, const struct bmr_net_params *n,
-			const struct bmr_network_env *env, const char *reason)
+                        const struct bmr_network_env *env, const char *reason)
 {
 	size_t used = strlen(job->reason);
 
@@ -110,7 +110,7 @@ static void next_method(struct bmr_net_job *job, const struct bmr_net_params *n,
 /* --- DHCP --- */
 
 static void lease_path(const struct bmr_net_job *job, const struct bmr_network_env *env,
-		       char path[BMR_NET_PATH])
+                       char path[BMR_NET_PATH])
 {
 	snprintf(path, BMR_NET_PATH, "%s/lease.%s", env->run_dir, job->name);
 }
@@ -149,11 +149,11 @@ static void lease_text(const char *path, const char *kind, char text[BMR_NET_REA
 	else
 		mask[0] = '\0';
 	snprintf(text, BMR_NET_REASON, "%s %s%s%s%s", kind, ip, mask, *router ? ", gateway " : "",
-		 router);
+	         router);
 }
 
 static void start_dhcp(struct bmr_net_job *job, const struct bmr_net_params *n,
-		       const struct bmr_network_env *env)
+                       const struct bmr_network_env *env)
 {
 	bool v6 = job->methods[job->method] == BMR_NET_DHCP6;
 	char packets[16];
@@ -164,9 +164,21 @@ static void start_dhcp(struct bmr_net_job *job, const struct bmr_net_params *n,
 	char output[BMR_NET_PATH + 32];
 	char lease[BMR_NET_PATH];
 	/* -f and -n -q: it ends with the first lease, or when its packets are spent. */
-	const char *args[] = {v6 ? "udhcpc6" : "udhcpc", "-i", job->name, "-f", "-n", "-q", "-t",
-			      packets, "-T", pause, "-A", "1", "-s",
-			      v6 ? env->dhcp6_script : env->dhcp_script, NULL};
+	const char *args[] = {v6 ? "udhcpc6" : "udhcpc",
+	                      "-i",
+	                      job->name,
+	                      "-f",
+	                      "-n",
+	                      "-q",
+	                      "-t",
+	                      packets,
+	                      "-T",
+	                      pause,
+	                      "-A",
+	                      "1",
+	                      "-s",
+	                      v6 ? env->dhcp6_script : env->dhcp_script,
+	                      NULL};
 	const char *variables[] = {run, metric, etc, NULL};
 
 	lease_path(job, env, lease);
@@ -193,15 +205,15 @@ static void start_dhcp(struct bmr_net_job *job, const struct bmr_net_params *n,
 }
 
 static void dhcp_failed(struct bmr_net_job *job, const struct bmr_net_params *n,
-			const struct bmr_network_env *env, int status)
+                        const struct bmr_network_env *env, int status)
 {
 	bool v6 = job->methods[job->method] == BMR_NET_DHCP6;
 	char reason[BMR_NET_REASON];
 
 	if (status == NO_APPLET) {
 		next_method(job, n, env,
-			    v6 ? "no DHCPv6: this busybox has no udhcpc6"
-			       : "no DHCP: this busybox has no udhcpc");
+		            v6 ? "no DHCPv6: this busybox has no udhcpc6"
+		               : "no DHCP: this busybox has no udhcpc");
 		return;
 	}
 	if (job->tries < n->dhcp_retries) {
@@ -209,15 +221,15 @@ static void dhcp_failed(struct bmr_net_job *job, const struct bmr_net_params *n,
 		return;
 	}
 	snprintf(reason, sizeof reason, "no DHCP%s answer in %u s", v6 ? "v6" : "",
-		 n->timeouts.dhcp);
+	         n->timeouts.dhcp);
 	if (n->dhcp_retries > 1)
 		snprintf(reason + strlen(reason), sizeof reason - strlen(reason), ", %u times",
-			 n->dhcp_retries);
+		         n->dhcp_retries);
 	next_method(job, n, env, reason);
 }
 
 static void step_dhcp(struct bmr_net_job *job, const struct bmr_net_params *n,
-		      const struct bmr_network_env *env)
+                      const struct bmr_network_env *env)
 {
 	bool v6 = job->methods[job->method] == BMR_NET_DHCP6;
 	char lease[BMR_NET_PATH];
@@ -242,7 +254,7 @@ static void step_dhcp(struct bmr_net_job *job, const struct bmr_net_params *n,
 /* --- addresses --- */
 
 static bool set_gateway(const struct bmr_net_job *job, const struct bmr_network_env *env,
-			char reason[BMR_NET_REASON])
+                        char reason[BMR_NET_REASON])
 {
 	const struct bmr_net_address *gateway = &job->config->gateway;
 	const char *family = gateway->family == AF_INET6 ? "-6" : "-4";
@@ -251,17 +263,17 @@ static bool set_gateway(const struct bmr_net_job *job, const struct bmr_network_
 
 	snprintf(metric, sizeof metric, "%u", job->metric);
 	if (BMR_NET_RUN(env, reason, "ip", family, "route", "replace", "default", "via",
-			gateway->text, "dev", job->name, "metric", metric))
+	                gateway->text, "dev", job->name, "metric", metric))
 		return true;
 	/* A gateway outside the subnet, as clouds have it, is reached over the link itself. */
 	snprintf(host, sizeof host, "%s/%u", gateway->text, gateway->family == AF_INET6 ? 128 : 32);
 	return BMR_NET_RUN(env, reason, "ip", family, "route", "replace", host, "dev", job->name) &&
 	       BMR_NET_RUN(env, reason, "ip", family, "route", "replace", "default", "via",
-			   gateway->text, "dev", job->name, "metric", metric);
+	                   gateway->text, "dev", job->name, "metric", metric);
 }
 
 static bool set_address(const struct bmr_net_job *job, const struct bmr_network_env *env,
-			char reason[BMR_NET_REASON])
+                        char reason[BMR_NET_REASON])
 {
 	const struct bmr_net_config *c = job->config;
 	const char *family = c->address.family == AF_INET6 ? "-6" : "-4";
@@ -272,13 +284,13 @@ static bool set_address(const struct bmr_net_job *job, const struct bmr_network_
 	if (c->peer.family) {
 		snprintf(peer, sizeof peer, "%s/%u", c->peer.text, c->prefix);
 		return BMR_NET_RUN(env, reason, "ip", family, "addr", "replace", c->address.text,
-				   "peer", peer, "dev", job->name);
+		                   "peer", peer, "dev", job->name);
 	}
 	if (c->address.family == AF_INET6)
 		return BMR_NET_RUN(env, reason, "ip", family, "addr", "replace", address, "dev",
-				   job->name);
+		                   job->name);
 	return BMR_NET_RUN(env, reason, "ip", family, "addr", "replace", address, "broadcast", "+",
-			   "dev", job->name);
+	                   "dev", job->name);
 }
 
 static void describe_static(struct bmr_net_job *job)
@@ -287,7 +299,7 @@ static void describe_static(struct bmr_net_job *job)
 	char text[BMR_NET_REASON];
 
 	snprintf(text, sizeof text, "static %s/%u%s%s", c->address.text, c->prefix,
-		 c->gateway.family ? ", gateway " : "", c->gateway.text);
+	         c->gateway.family ? ", gateway " : "", c->gateway.text);
 	done(job, text);
 }
 
@@ -303,7 +315,7 @@ static void finish_static(struct bmr_net_job *job, const struct bmr_network_env 
 }
 
 static void start_static(struct bmr_net_job *job, const struct bmr_net_params *n,
-			 const struct bmr_network_env *env)
+                         const struct bmr_network_env *env)
 {
 	const struct bmr_net_config *c = job->config;
 	char reason[BMR_NET_REASON];
@@ -336,7 +348,7 @@ static void v6_ready(struct bmr_net_job *job, const struct bmr_network_env *env,
 }
 
 static void v6_late(struct bmr_net_job *job, const struct bmr_net_params *n,
-		    const struct bmr_network_env *env, enum bmr_v6_state state)
+                    const struct bmr_network_env *env, enum bmr_v6_state state)
 {
 	char reason[BMR_NET_REASON];
 
@@ -344,18 +356,18 @@ static void v6_late(struct bmr_net_job *job, const struct bmr_net_params *n,
 		snprintf(reason, sizeof reason, "another machine has this IPv6 address");
 	else if (state == BMR_V6_TENTATIVE)
 		snprintf(reason, sizeof reason, "IPv6 address still being checked after %u s",
-			 n->timeouts.ipv6dad);
+		         n->timeouts.ipv6dad);
 	else
 		snprintf(reason, sizeof reason, "no IPv6 %s in %u s",
-			 job->methods[job->method] == BMR_NET_AUTO6 ? "router advertisement"
-								    : "address",
-			 job->methods[job->method] == BMR_NET_AUTO6 ? n->timeouts.ipv6auto
-								    : n->timeouts.ipv6dad);
+		         job->methods[job->method] == BMR_NET_AUTO6 ? "router advertisement"
+		                                                    : "address",
+		         job->methods[job->method] == BMR_NET_AUTO6 ? n->timeouts.ipv6auto
+		                                                    : n->timeouts.ipv6dad);
 	next_method(job, n, env, reason);
 }
 
 static void step_v6(struct bmr_net_job *job, const struct bmr_net_params *n,
-		    const struct bmr_network_env *env)
+                    const struct bmr_network_env *env)
 {
 	enum bmr_net_method method = job->methods[job->method];
 	const char *wanted = method == BMR_NET_STATIC ? job->config->address.text : NULL;
@@ -370,7 +382,7 @@ static void step_v6(struct bmr_net_job *job, const struct bmr_net_params *n,
 }
 
 static void start_method(struct bmr_net_job *job, const struct bmr_net_params *n,
-			 const struct bmr_network_env *env)
+                         const struct bmr_network_env *env)
 {
 	switch (job->methods[job->method]) {
 	case BMR_NET_DHCP:
@@ -398,7 +410,7 @@ static void start_method(struct bmr_net_job *job, const struct bmr_net_params *n
 /* --- the link --- */
 
 static bool prepare(const struct bmr_net_job *job, const struct bmr_network_env *env,
-		    char reason[BMR_NET_REASON])
+                    char reason[BMR_NET_REASON])
 {
 	const struct bmr_net_config *c = job->config;
 	char mac[BMR_NET_MAC_TEXT_SIZE];
@@ -408,7 +420,7 @@ static bool prepare(const struct bmr_net_job *job, const struct bmr_network_env 
 	if (c->mac.given &&
 	    (!BMR_NET_RUN(env, reason, "ip", "link", "set", "dev", job->name, "down") ||
 	     !BMR_NET_RUN(env, reason, "ip", "link", "set", "dev", job->name, "address",
-			  bmr_net_mac_text(&c->mac, mac))))
+	                  bmr_net_mac_text(&c->mac, mac))))
 		return false;
 	if (c->mtu && !BMR_NET_RUN(env, reason, "ip", "link", "set", "dev", job->name, "mtu", mtu))
 		return false;
@@ -416,7 +428,7 @@ static bool prepare(const struct bmr_net_job *job, const struct bmr_network_env 
 }
 
 static void step_link(struct bmr_net_job *job, const struct bmr_net_params *n,
-		      const struct bmr_network_env *env)
+                      const struct bmr_network_env *env)
 {
 	if (bmr_link_exists(env, job->name))
 		wait_in(job, BMR_JOB_UP, n->timeouts.ifup);
@@ -426,7 +438,7 @@ static void step_link(struct bmr_net_job *job, const struct bmr_net_params *n,
 
 /* A card that is still loading its firmware refuses at first. */
 static void step_up(struct bmr_net_job *job, const struct bmr_net_params *n,
-		    const struct bmr_network_env *env)
+                    const struct bmr_network_env *env)
 {
 	char reason[BMR_NET_REASON];
 
@@ -442,7 +454,7 @@ static void step_up(struct bmr_net_job *job, const struct bmr_net_params *n,
 }
 
 static void step_carrier(struct bmr_net_job *job, const struct bmr_net_params *n,
-			 const struct bmr_network_env *env)
+                         const struct bmr_network_env *env)
 {
 	if (bmr_link_carrier(env, job->name))
 		start_method(job, n, env);
@@ -451,7 +463,7 @@ static void step_carrier(struct bmr_net_job *job, const struct bmr_net_params *n
 }
 
 void bmr_job_step(struct bmr_net_job *job, const struct bmr_net_params *n,
-		  const struct bmr_network_env *env)
+                  const struct bmr_network_env *env)
 {
 	switch (job->step) {
 	case BMR_JOB_QUEUED:

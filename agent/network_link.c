@@ -21,15 +21,15 @@
 #define TENTATIVE 0x40
 
 static void link_path(const struct bmr_network_env *env, const char *name, const char *file,
-		      char path[BMR_NET_PATH])
+                      char path[BMR_NET_PATH])
 {
 	snprintf(path, BMR_NET_PATH, "%s/class/net/%s%s%s", env->sysfs, name, *file ? "/" : "",
-		 file);
+	         file);
 }
 
 /* The file's first line; "" if it cannot be read. */
 static void read_file(const struct bmr_network_env *env, const char *name, const char *file,
-		      char *text, size_t size)
+                      char *text, size_t size)
 {
 	char path[BMR_NET_PATH];
 	AUTO_FD int fd = -1;
@@ -64,7 +64,7 @@ bool bmr_link_carrier(const struct bmr_network_env *env, const char *name)
 }
 
 void bmr_link_mac(const struct bmr_network_env *env, const char *name,
-		  char mac[BMR_NET_MAC_TEXT_SIZE])
+                  char mac[BMR_NET_MAC_TEXT_SIZE])
 {
 	read_file(env, name, "address", mac, BMR_NET_MAC_TEXT_SIZE);
 }
@@ -112,7 +112,7 @@ static int by_name(const void *a, const void *b)
 }
 
 size_t bmr_link_candidates(const struct bmr_network_env *env, char (*names)[BMR_NET_NAME_SIZE],
-			   size_t most)
+                           size_t most)
 {
 	char path[BMR_NET_PATH];
 	size_t count = 0;
@@ -141,7 +141,7 @@ size_t bmr_link_candidates(const struct bmr_network_env *env, char (*names)[BMR_
 }
 
 bool bmr_link_by_mac(const struct bmr_network_env *env, const struct bmr_net_mac *mac,
-		     char name[BMR_NET_NAME_SIZE])
+                     char name[BMR_NET_NAME_SIZE])
 {
 	char names[BMR_NET_JOBS][BMR_NET_NAME_SIZE];
 	size_t count = bmr_link_candidates(env, names, BMR_NET_JOBS);
@@ -161,7 +161,7 @@ bool bmr_link_by_mac(const struct bmr_network_env *env, const struct bmr_net_mac
 }
 
 bool bmr_link_write(const struct bmr_network_env *env, const char *name, const char *path,
-		    const char *text, char reason[BMR_NET_REASON])
+                    const char *text, char reason[BMR_NET_REASON])
 {
 	char full[BMR_NET_PATH];
 	AUTO_FD int fd = -1;
@@ -171,7 +171,7 @@ bool bmr_link_write(const struct bmr_network_env *env, const char *name, const c
 	if (fd >= 0 && write(fd, text, strlen(text)) == (ssize_t)strlen(text))
 		return true;
 	snprintf(reason, BMR_NET_REASON, "cannot write '%.40s' to '%.60s': %s", text, path,
-		 strerror(errno));
+	         strerror(errno));
 	return false;
 }
 
@@ -198,8 +198,8 @@ static enum bmr_v6_state flags_state(unsigned flags)
 }
 
 enum bmr_v6_state bmr_link_v6(const struct bmr_network_env *env, const char *name,
-			      const char *wanted, unsigned scope,
-			      char found[BMR_NET_ADDRESS_SIZE + 4])
+                              const char *wanted, unsigned scope,
+                              char found[BMR_NET_ADDRESS_SIZE + 4])
 {
 	char path[BMR_NET_PATH];
 	char line[256];
@@ -217,7 +217,7 @@ enum bmr_v6_state bmr_link_v6(const struct bmr_network_env *env, const char *nam
 		unsigned flags;
 
 		if (sscanf(line, "%32s %*x %x %x %x %63s", digits, &prefix, &its_scope, &flags,
-			   interface) != 5 ||
+		           interface) != 5 ||
 		    strcmp(interface, name) != 0 || !address_text(digits, text))
 			continue;
 		if (wanted ? strcmp(wanted, text) != 0 : its_scope != scope)

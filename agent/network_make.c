@@ -22,7 +22,7 @@ static void tick(void)
 
 /* Drivers may still be looking for their cards. */
 static int wait_for_link(const struct bmr_net_params *n, const struct bmr_network_env *env,
-			 const char *name, struct bmr_err *e)
+                         const char *name, struct bmr_err *e)
 {
 	int64_t deadline = bmr_net_now_ms() + (int64_t)n->timeouts.iflink * 1000;
 
@@ -30,17 +30,16 @@ static int wait_for_link(const struct bmr_net_params *n, const struct bmr_networ
 		if (stopped(env))
 			return bmr_err_set(e, BMR_E_STOPPED, 0, "stopped");
 		if (bmr_net_now_ms() >= deadline)
-			return bmr_err_set(e, BMR_E_NET, 0,
-					   "no interface '%s' appeared in %u s", name,
-					   n->timeouts.iflink);
+			return bmr_err_set(e, BMR_E_NET, 0, "no interface '%s' appeared in %u s",
+			                   name, n->timeouts.iflink);
 		tick();
 	}
 	return 0;
 }
 
 static int wait_for_mac(const struct bmr_net_params *n, const struct bmr_network_env *env,
-			const struct bmr_net_name *wanted, char found[BMR_NET_NAME_SIZE],
-			struct bmr_err *e)
+                        const struct bmr_net_name *wanted, char found[BMR_NET_NAME_SIZE],
+                        struct bmr_err *e)
 {
 	int64_t deadline = bmr_net_now_ms() + (int64_t)n->timeouts.iflink * 1000;
 	char mac[BMR_NET_MAC_TEXT_SIZE];
@@ -50,10 +49,10 @@ static int wait_for_mac(const struct bmr_net_params *n, const struct bmr_network
 			return bmr_err_set(e, BMR_E_STOPPED, 0, "stopped");
 		if (bmr_net_now_ms() >= deadline)
 			return bmr_err_set(e, BMR_E_NET, 0,
-					   "no interface with the MAC %s of ifname=%s appeared in "
-					   "%u s",
-					   bmr_net_mac_text(&wanted->mac, mac), wanted->name,
-					   n->timeouts.iflink);
+			                   "no interface with the MAC %s of ifname=%s appeared in "
+			                   "%u s",
+			                   bmr_net_mac_text(&wanted->mac, mac), wanted->name,
+			                   n->timeouts.iflink);
 		tick();
 	}
 	return 0;
@@ -65,7 +64,7 @@ static int failed(struct bmr_err *e, const char *what, const char *name, const c
 }
 
 static int rename_one(const struct bmr_net_params *n, const struct bmr_network_env *env,
-		      const struct bmr_net_name *wanted, struct bmr_err *e)
+                      const struct bmr_net_name *wanted, struct bmr_err *e)
 {
 	char old[BMR_NET_NAME_SIZE];
 	char reason[BMR_NET_REASON];
@@ -78,7 +77,7 @@ static int rename_one(const struct bmr_net_params *n, const struct bmr_network_e
 	if (!BMR_NET_RUN(env, reason, "ip", "link", "set", "dev", old, "down") ||
 	    !BMR_NET_RUN(env, reason, "ip", "link", "set", "dev", old, "name", wanted->name)) {
 		bmr_err_set(e, BMR_E_NET, 0, "cannot rename '%s' to '%s': %s", old, wanted->name,
-			    reason);
+		            reason);
 		return -1;
 	}
 	bmr_log_say(env->log, BMR_LOG_INFO, "network: %s is now called %s", old, wanted->name);
@@ -88,7 +87,7 @@ static int rename_one(const struct bmr_net_params *n, const struct bmr_network_e
 /* Make a device of this kind unless it is there: loading the module of bonds makes bond0 by itself,
  * and the command then fails. */
 static bool add_device(const struct bmr_network_env *env, const char *name, const char *kind,
-		       char reason[BMR_NET_REASON])
+                       char reason[BMR_NET_REASON])
 {
 	return bmr_link_exists(env, name) ||
 	       BMR_NET_RUN(env, reason, "ip", "link", "add", name, "type", kind) ||
@@ -96,7 +95,7 @@ static bool add_device(const struct bmr_network_env *env, const char *name, cons
 }
 
 static bool set_mtu(const struct bmr_network_env *env, const char *name, unsigned mtu,
-		    char reason[BMR_NET_REASON])
+                    char reason[BMR_NET_REASON])
 {
 	char text[16];
 
@@ -107,7 +106,7 @@ static bool set_mtu(const struct bmr_network_env *env, const char *name, unsigne
 }
 
 static bool set_option(const struct bmr_network_env *env, const char *bond, const char *option,
-		       size_t len, char reason[BMR_NET_REASON])
+                       size_t len, char reason[BMR_NET_REASON])
 {
 	char path[OPTION_SIZE + 16];
 	char value[BMR_NET_OPTIONS_SIZE];
@@ -133,7 +132,7 @@ static bool set_option(const struct bmr_network_env *env, const char *bond, cons
 
 /* The mode first: the others depend on it. */
 static bool set_options(const struct bmr_network_env *env, const struct bmr_net_group *bond,
-			char reason[BMR_NET_REASON])
+                        char reason[BMR_NET_REASON])
 {
 	for (int pass = 0; pass < 2; pass++) {
 		for (const char *o = bond->options; *o;) {
@@ -150,7 +149,7 @@ static bool set_options(const struct bmr_network_env *env, const struct bmr_net_
 
 /* Without it a bond never notices that a link is gone. */
 static bool watch_links(const struct bmr_network_env *env, const struct bmr_net_group *bond,
-			char reason[BMR_NET_REASON])
+                        char reason[BMR_NET_REASON])
 {
 	if (strstr(bond->options, "miimon=") || strstr(bond->options, "arp_interval="))
 		return true;
@@ -158,7 +157,7 @@ static bool watch_links(const struct bmr_network_env *env, const struct bmr_net_
 }
 
 static bool add_members(const struct bmr_network_env *env, const struct bmr_net_group *group,
-			char reason[BMR_NET_REASON])
+                        char reason[BMR_NET_REASON])
 {
 	for (size_t i = 0; i < group->member_count; i++) {
 		const char *member = group->members[i];
@@ -166,7 +165,7 @@ static bool add_members(const struct bmr_network_env *env, const struct bmr_net_
 		/* A bond takes only interfaces that are down. */
 		if (!BMR_NET_RUN(env, reason, "ip", "link", "set", "dev", member, "down") ||
 		    !BMR_NET_RUN(env, reason, "ip", "link", "set", "dev", member, "master",
-				 group->name) ||
+		                 group->name) ||
 		    !BMR_NET_RUN(env, reason, "ip", "link", "set", "dev", member, "up"))
 			return false;
 	}
@@ -174,7 +173,7 @@ static bool add_members(const struct bmr_network_env *env, const struct bmr_net_
 }
 
 static int wait_for_members(const struct bmr_net_params *n, const struct bmr_network_env *env,
-			    const struct bmr_net_group *group, struct bmr_err *e)
+                            const struct bmr_net_group *group, struct bmr_err *e)
 {
 	for (size_t i = 0; i < group->member_count; i++)
 		if (wait_for_link(n, env, group->members[i], e) < 0)
@@ -183,7 +182,7 @@ static int wait_for_members(const struct bmr_net_params *n, const struct bmr_net
 }
 
 static int make_bond(const struct bmr_net_params *n, const struct bmr_network_env *env,
-		     const struct bmr_net_group *bond, struct bmr_err *e)
+                     const struct bmr_net_group *bond, struct bmr_err *e)
 {
 	char reason[BMR_NET_REASON];
 
@@ -199,7 +198,7 @@ static int make_bond(const struct bmr_net_params *n, const struct bmr_network_en
 }
 
 static int make_vlan(const struct bmr_net_params *n, const struct bmr_network_env *env,
-		     const struct bmr_net_vlan *vlan, struct bmr_err *e)
+                     const struct bmr_net_vlan *vlan, struct bmr_err *e)
 {
 	char reason[BMR_NET_REASON];
 	char id[16];
@@ -210,13 +209,13 @@ static int make_vlan(const struct bmr_net_params *n, const struct bmr_network_en
 	if (!BMR_NET_RUN(env, reason, "ip", "link", "set", "dev", vlan->phys, "up") ||
 	    (!bmr_link_exists(env, vlan->name) &&
 	     !BMR_NET_RUN(env, reason, "ip", "link", "add", "link", vlan->phys, "name", vlan->name,
-			  "type", "vlan", "id", id)))
+	                  "type", "vlan", "id", id)))
 		return failed(e, "cannot make VLAN", vlan->name, reason);
 	return 0;
 }
 
 static int make_bridge(const struct bmr_net_params *n, const struct bmr_network_env *env,
-		       const struct bmr_net_group *bridge, struct bmr_err *e)
+                       const struct bmr_net_group *bridge, struct bmr_err *e)
 {
 	char reason[BMR_NET_REASON];
 
@@ -232,7 +231,7 @@ static int make_bridge(const struct bmr_net_params *n, const struct bmr_network_
 }
 
 int bmr_net_make(const struct bmr_net_params *n, const struct bmr_network_env *env,
-		 struct bmr_err *e)
+                 struct bmr_err *e)
 {
 	for (size_t i = 0; i < n->name_count; i++)
 		if (rename_one(n, env, &n->names[i], e) < 0)

@@ -67,13 +67,13 @@ static void place(const struct bmr_net_params *n, char *text, size_t size)
 		snprintf(text, size, "%s", n->bonds[n->bond_count - 1].name);
 	else if (n->bootif.given && !n->ignore_bootif)
 		snprintf(text, size, "the interface with MAC %s (BOOTIF)",
-			 bmr_net_mac_text(&n->bootif, mac));
+		         bmr_net_mac_text(&n->bootif, mac));
 	else
 		snprintf(text, size, "every interface with a link; the first that works");
 }
 
 static void describe_config(const struct out *o, const struct bmr_net_params *n,
-			    const struct bmr_net_config *c)
+                            const struct bmr_net_config *c)
 {
 	char where[96];
 	char mac[BMR_NET_MAC_TEXT_SIZE];
@@ -88,7 +88,7 @@ static void describe_config(const struct out *o, const struct bmr_net_params *n,
 		used = (size_t)snprintf(extra, sizeof extra, ", MTU %u", c->mtu);
 	if (c->mac.given)
 		snprintf(extra + used, sizeof extra - used, ", MAC set to %s",
-			 bmr_net_mac_text(&c->mac, mac));
+		         bmr_net_mac_text(&c->mac, mac));
 	if (c->method == BMR_NET_STATIC)
 		say(o, "%s: %s/%u%s%s%s", where, c->address.text, c->prefix,
 		    c->gateway.family ? ", gateway " : "", c->gateway.text, extra);
@@ -107,8 +107,9 @@ static void describe_group(const struct out *o, const char *kind, const struct b
 
 	for (size_t i = 0; i < g->member_count; i++)
 		used += (size_t)snprintf(members + used, sizeof members - used, "%s%s",
-					 i ? ", " : "", g->members[i]);
-	say(o, "%s %s of %s%s%.200s", kind, g->name, members, g->options[0] ? "; " : "", g->options);
+		                         i ? ", " : "", g->members[i]);
+	say(o, "%s %s of %s%s%.200s", kind, g->name, members, g->options[0] ? "; " : "",
+	    g->options);
 }
 
 static void describe_devices(const struct out *o, const struct bmr_net_params *n)
@@ -127,7 +128,7 @@ static void describe_devices(const struct out *o, const struct bmr_net_params *n
 }
 
 void bmr_network_describe(const struct bmr_net_params *n, void (*line)(void *ctx, const char *text),
-			  void *ctx)
+                          void *ctx)
 {
 	static const struct bmr_net_config implicit = {.method = BMR_NET_DHCP};
 	const struct out o = {.line = line, .ctx = ctx};

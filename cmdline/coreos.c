@@ -22,7 +22,7 @@ int bmr_aliases_take(struct bmr_aliases *a, const char *name, const char *value,
 }
 
 static int apply_install_dev(const struct bmr_aliases *a, bmr_params_seen seen,
-			     struct bmr_params *p, struct bmr_err *e)
+                             struct bmr_params *p, struct bmr_err *e)
 {
 	AUTO_FREE char *hint = NULL;
 
@@ -31,8 +31,8 @@ static int apply_install_dev(const struct bmr_aliases *a, bmr_params_seen seen,
 	/* coreos-installer takes "sda" too. */
 	if (strpbrk(a->install_dev, ", "))
 		return bmr_err_set(e, BMR_E_USAGE, 0,
-				   "'coreos.inst.install_dev=%.100s': it is one device",
-				   a->install_dev);
+		                   "'coreos.inst.install_dev=%.100s': it is one device",
+		                   a->install_dev);
 	if (asprintf(&hint, "dev=%s", a->install_dev) < 0) {
 		hint = NULL; /* asprintf(3) leaves it undefined */
 		return bmr_err_nomem(e, "a hint");
@@ -40,17 +40,16 @@ static int apply_install_dev(const struct bmr_aliases *a, bmr_params_seen seen,
 	if (bmr_params_fill(p, seen, "target", hint, e) < 0)
 		return -1;
 	return bmr_params_notice(p, e,
-				 "coreos.inst.install_dev= names a disk by its place in the order "
-				 "of discovery; bmr.target=serial=... is safe");
+	                         "coreos.inst.install_dev= names a disk by its place in the order "
+	                         "of discovery; bmr.target=serial=... is safe");
 }
 
 int bmr_aliases_apply(const struct bmr_aliases *a, bmr_params_seen seen, struct bmr_params *p,
-		      struct bmr_err *e)
+                      struct bmr_err *e)
 {
 	if (bmr_ping_apply(a, seen, p, e) < 0 || apply_install_dev(a, seen, p, e) < 0)
 		return -1;
-	if (a->image_url && *a->image_url &&
-	    bmr_params_fill(p, seen, "image", a->image_url, e) < 0)
+	if (a->image_url && *a->image_url && bmr_params_fill(p, seen, "image", a->image_url, e) < 0)
 		return -1;
 	if (a->skip_reboot)
 		return bmr_params_fill(p, seen, "finish", "hold", e);

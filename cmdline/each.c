@@ -56,7 +56,7 @@ static bool is_kind(const struct bmr_param_info *info, const char *kind)
 
 /* The value as text in o->value; false if the parameter has its default. */
 static bool value_text(const struct bmr_params *p, size_t i, const struct bmr_param_info *info,
-		       struct out *o)
+                       struct out *o)
 {
 	const void *member = bmr_params_member(p, i);
 
@@ -84,7 +84,7 @@ static bool value_text(const struct bmr_params *p, size_t i, const struct bmr_pa
 }
 
 void bmr_params_each(const struct bmr_params *p, void (*line)(void *ctx, const char *text),
-		     void *ctx)
+                     void *ctx)
 {
 	AUTO_FREE struct out *o = malloc(sizeof *o);
 	size_t count;

@@ -148,7 +148,7 @@ char *bmr_net_mac_text(const struct bmr_net_mac *mac, char text[BMR_NET_MAC_TEXT
 {
 	const uint8_t *b = mac->bytes;
 
-	snprintf(text, BMR_NET_MAC_TEXT_SIZE, "%02x:%02x:%02x:%02x:%02x:%02x", b[0], b[1], b[2], b[3],
-		 b[4], b[5]);
+	snprintf(text, BMR_NET_MAC_TEXT_SIZE, "%02x:%02x:%02x:%02x:%02x:%02x", b[0], b[1], b[2],
+	         b[3], b[4], b[5]);
 	return text;
 }

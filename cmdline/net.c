@@ -136,7 +136,7 @@ static bool is_v6(const struct bmr_net_config *c)
 static bool same_place(const struct bmr_net_config *a, const struct bmr_net_config *b)
 {
 	bool both = a->method == BMR_NET_ANY || a->method == BMR_NET_OFF ||
-		    b->method == BMR_NET_ANY || b->method == BMR_NET_OFF;
+	            b->method == BMR_NET_ANY || b->method == BMR_NET_OFF;
 
 	return strcmp(a->name, b->name) == 0 && (both || is_v6(a) == is_v6(b));
 }
@@ -165,7 +165,7 @@ static int set_ip(struct bmr_net_params *n, const char *name, const char *value,
 }
 
 static int set_nameserver(struct bmr_net_params *n, const char *name, const char *value,
-			  struct bmr_err *e)
+                          struct bmr_err *e)
 {
 	struct bmr_net_address address;
 
@@ -181,7 +181,7 @@ static int set_nameserver(struct bmr_net_params *n, const char *name, const char
 }
 
 static int set_ifname(struct bmr_net_params *n, const char *name, const char *value,
-		      struct bmr_err *e)
+                      struct bmr_err *e)
 {
 	struct bmr_net_name result = {0};
 	struct bmr_net_name *place;
@@ -208,7 +208,7 @@ static bool vlan_id(const char *name, unsigned *id)
 }
 
 static int set_vlan(struct bmr_net_params *n, const char *name, const char *value,
-		    struct bmr_err *e)
+                    struct bmr_err *e)
 {
 	struct bmr_net_vlan result = {0};
 	struct bmr_net_vlan *place;
@@ -220,8 +220,9 @@ static int set_vlan(struct bmr_net_params *n, const char *name, const char *valu
 	    strcmp(result.name, result.phys) == 0)
 		return bmr_net_refuse(e, name, value, "it is NAME:INTERFACE, as eth0.5:eth0");
 	if (!vlan_id(result.name, &result.id))
-		return bmr_net_refuse(e, name, value,
-				      "the name ends in the VLAN's number, 1 to 4094: eth0.5, vlan5");
+		return bmr_net_refuse(
+			e, name, value,
+			"the name ends in the VLAN's number, 1 to 4094: eth0.5, vlan5");
 	place = PLACE(n->vlans, n->vlan_count, result.name);
 	if (!place)
 		return too_many(e, name, value, COUNT(n->vlans));
@@ -282,7 +283,7 @@ static bool valid_options(const char *text)
 }
 
 static int set_bond(struct bmr_net_params *n, const char *name, const char *value,
-		    struct bmr_err *e)
+                    struct bmr_err *e)
 {
 	struct bmr_net_group result = {0};
 	struct bmr_net_group *place;
@@ -294,12 +295,13 @@ static int set_bond(struct bmr_net_params *n, const char *name, const char *valu
 	    !bmr_ip_name(bmr_fields_get(&f, 0), result.name) ||
 	    !read_members(bmr_fields_get(&f, 1), &result))
 		return bmr_net_refuse(e, name, value,
-				      "it is NAME:INTERFACE,INTERFACE[:OPTIONS[:MTU]], %d at most",
-				      BMR_NET_MAX_MEMBERS);
+		                      "it is NAME:INTERFACE,INTERFACE[:OPTIONS[:MTU]], %d at most",
+		                      BMR_NET_MAX_MEMBERS);
 	options = bmr_fields_get(&f, 2);
 	if (strlen(options) >= sizeof result.options || !valid_options(options))
 		return bmr_net_refuse(e, name, value,
-				      "'%.64s' are not options such as mode=802.3ad,miimon=100", options);
+		                      "'%.64s' are not options such as mode=802.3ad,miimon=100",
+		                      options);
 	memcpy(result.options, options, strlen(options));
 	mtu = bmr_fields_get(&f, 3);
 	if (*mtu && !bmr_ip_mtu(mtu, &result.mtu))
@@ -312,7 +314,7 @@ static int set_bond(struct bmr_net_params *n, const char *name, const char *valu
 }
 
 static int set_bridge(struct bmr_net_params *n, const char *name, const char *value,
-		      struct bmr_err *e)
+                      struct bmr_err *e)
 {
 	struct bmr_net_group result = {0};
 	struct bmr_net_group *place;
@@ -321,8 +323,9 @@ static int set_bridge(struct bmr_net_params *n, const char *name, const char *va
 	if (!bmr_fields_split(value, &f) || f.count != 2 ||
 	    !bmr_ip_name(bmr_fields_get(&f, 0), result.name) ||
 	    !read_members(bmr_fields_get(&f, 1), &result))
-		return bmr_net_refuse(e, name, value, "it is NAME:INTERFACE[,INTERFACE], %d at most",
-				      BMR_NET_MAX_MEMBERS);
+		return bmr_net_refuse(e, name, value,
+		                      "it is NAME:INTERFACE[,INTERFACE], %d at most",
+		                      BMR_NET_MAX_MEMBERS);
 	place = PLACE(n->bridges, n->bridge_count, result.name);
 	if (!place)
 		return too_many(e, name, value, COUNT(n->bridges));
@@ -331,7 +334,7 @@ static int set_bridge(struct bmr_net_params *n, const char *name, const char *va
 }
 
 static int set_team(struct bmr_net_params *n, const char *name, const char *value,
-		    struct bmr_err *e)
+                    struct bmr_err *e)
 {
 	(void)n;
 	return bmr_net_refuse(e, name, value, "teams are not supported; bond= does the same");
@@ -365,7 +368,7 @@ static bool read_destination(const char *text, struct bmr_net_route *route)
 }
 
 static int set_route(struct bmr_net_params *n, const char *name, const char *value,
-		     struct bmr_err *e)
+                     struct bmr_err *e)
 {
 	static const char form[] = "it is NET/MASK:GATEWAY[:INTERFACE], IPv6 in brackets";
 	struct bmr_net_route result = {0};
@@ -378,9 +381,9 @@ static int set_route(struct bmr_net_params *n, const char *name, const char *val
 		return bmr_net_refuse(e, name, value, "%s", form);
 	gateway = bmr_fields_get(&f, 1);
 	if (*gateway && (!bmr_ip_address(gateway, &result.gateway) ||
-			 result.gateway.family != result.net.family))
+	                 result.gateway.family != result.net.family))
 		return bmr_net_refuse(e, name, value, "'%.64s' is not a gateway for this network",
-				      gateway);
+		                      gateway);
 	interface = bmr_fields_get(&f, 2);
 	if (*interface ? !bmr_ip_name(interface, result.name) : !*gateway)
 		return bmr_net_refuse(e, name, value, "%s", form);
@@ -391,7 +394,7 @@ static int set_route(struct bmr_net_params *n, const char *name, const char *val
 }
 
 static int set_bootif(struct bmr_net_params *n, const char *name, const char *value,
-		      struct bmr_err *e)
+                      struct bmr_err *e)
 {
 	if (!bmr_ip_bootif(value, &n->bootif))
 		return bmr_net_refuse(e, name, value, "not a MAC address as 01-52-54-00-12-34-56");
@@ -399,7 +402,7 @@ static int set_bootif(struct bmr_net_params *n, const char *name, const char *va
 }
 
 static int set_bootdev(struct bmr_net_params *n, const char *name, const char *value,
-		       struct bmr_err *e)
+                       struct bmr_err *e)
 {
 	if (!bmr_ip_name(value, n->bootdev))
 		return bmr_net_refuse(e, name, value, "not an interface's name");
@@ -422,7 +425,7 @@ static int read_switch(const char *name, const char *value, bool *on, struct bmr
 }
 
 static int set_rd_bootif(struct bmr_net_params *n, const char *name, const char *value,
-			 struct bmr_err *e)
+                         struct bmr_err *e)
 {
 	bool on;
 
@@ -433,7 +436,7 @@ static int set_rd_bootif(struct bmr_net_params *n, const char *name, const char 
 }
 
 static int set_peerdns(struct bmr_net_params *n, const char *name, const char *value,
-		       struct bmr_err *e)
+                       struct bmr_err *e)
 {
 	bool on;
 
@@ -444,7 +447,7 @@ static int set_peerdns(struct bmr_net_params *n, const char *name, const char *v
 }
 
 static int set_neednet(struct bmr_net_params *n, const char *name, const char *value,
-		       struct bmr_err *e)
+                       struct bmr_err *e)
 {
 	return read_switch(name, value, &n->neednet, e);
 }
@@ -452,17 +455,25 @@ static int set_neednet(struct bmr_net_params *n, const char *name, const char *v
 static const struct {
 	const char *name;
 	int (*set)(struct bmr_net_params *n, const char *name, const char *value,
-		   struct bmr_err *e);
+	           struct bmr_err *e);
 } setters[] = {
-	{"ip", set_ip},		      {"nameserver", set_nameserver}, {"ifname", set_ifname},
-	{"vlan", set_vlan},	      {"bond", set_bond},	      {"bridge", set_bridge},
-	{"team", set_team},	      {"rd.route", set_route},	      {"BOOTIF", set_bootif},
-	{"bootdev", set_bootdev},     {"rd.bootif", set_rd_bootif},   {"rd.peerdns", set_peerdns},
+	{"ip", set_ip},
+	{"nameserver", set_nameserver},
+	{"ifname", set_ifname},
+	{"vlan", set_vlan},
+	{"bond", set_bond},
+	{"bridge", set_bridge},
+	{"team", set_team},
+	{"rd.route", set_route},
+	{"BOOTIF", set_bootif},
+	{"bootdev", set_bootdev},
+	{"rd.bootif", set_rd_bootif},
+	{"rd.peerdns", set_peerdns},
 	{"rd.neednet", set_neednet},
 };
 
 static int set_timeout(struct bmr_net_params *n, const struct bmr_net_timeout_name *t,
-		       const char *value, struct bmr_err *e)
+                       const char *value, struct bmr_err *e)
 {
 	unsigned *field = (unsigned *)((char *)n + t->offset);
 

@@ -14,8 +14,8 @@
 
 struct bmr_err;
 
-#define BMR_NET_NAME_SIZE 16	 /* IFNAMSIZ, with the final NUL */
-#define BMR_NET_ADDRESS_SIZE 46	 /* INET6_ADDRSTRLEN */
+#define BMR_NET_NAME_SIZE 16     /* IFNAMSIZ, with the final NUL */
+#define BMR_NET_ADDRESS_SIZE 46  /* INET6_ADDRSTRLEN */
 #define BMR_NET_HOSTNAME_SIZE 65 /* HOST_NAME_MAX and a NUL */
 #define BMR_NET_MAC_SIZE 6
 #define BMR_NET_MAC_TEXT_SIZE 18
@@ -40,15 +40,15 @@ struct bmr_net_mac {
 };
 
 enum bmr_net_method {
-	BMR_NET_DHCP,	     /* dhcp, on: IPv4 by DHCP */
+	BMR_NET_DHCP,        /* dhcp, on: IPv4 by DHCP */
 	BMR_NET_SINGLE_DHCP, /* single-dhcp: the same, one interface after the other */
-	BMR_NET_ANY,	     /* any: DHCP for IPv4, else IPv6 by dhcp6 or auto6 */
-	BMR_NET_DHCP6,	     /* dhcp6 */
-	BMR_NET_AUTO6,	     /* auto6: router advertisements */
+	BMR_NET_ANY,         /* any: DHCP for IPv4, else IPv6 by dhcp6 or auto6 */
+	BMR_NET_DHCP6,       /* dhcp6 */
+	BMR_NET_AUTO6,       /* auto6: router advertisements */
 	BMR_NET_EITHER6,     /* either6: auto6, else dhcp6 */
-	BMR_NET_LINK6,	     /* link6: the link-local address is enough */
-	BMR_NET_STATIC,	     /* an address, with none or off */
-	BMR_NET_OFF,	     /* none or off without an address: only up */
+	BMR_NET_LINK6,       /* link6: the link-local address is enough */
+	BMR_NET_STATIC,      /* an address, with none or off */
+	BMR_NET_OFF,         /* none or off without an address: only up */
 };
 
 /* One ip=. */
@@ -56,8 +56,8 @@ struct bmr_net_config {
 	char name[BMR_NET_NAME_SIZE]; /* "": the boot interface, else whichever has a link */
 	enum bmr_net_method method;
 	struct bmr_net_address address; /* STATIC only, as the next three */
-	unsigned prefix;		/* bits of the network part */
-	struct bmr_net_address peer;	/* the other end of a point-to-point link */
+	unsigned prefix;                /* bits of the network part */
+	struct bmr_net_address peer;    /* the other end of a point-to-point link */
 	struct bmr_net_address gateway;
 	char hostname[BMR_NET_HOSTNAME_SIZE];
 	unsigned mtu; /* bytes; 0: leave it */
@@ -84,23 +84,23 @@ struct bmr_net_group {
 	char members[BMR_NET_MAX_MEMBERS][BMR_NET_NAME_SIZE];
 	size_t member_count;
 	char options[BMR_NET_OPTIONS_SIZE]; /* bond only: "mode=802.3ad,miimon=100" */
-	unsigned mtu;			    /* bond only */
+	unsigned mtu;                       /* bond only */
 };
 
 /* rd.route= */
 struct bmr_net_route {
 	struct bmr_net_address net;
 	unsigned prefix;
-	struct bmr_net_address gateway;	 /* may be absent, if name is given */
-	char name[BMR_NET_NAME_SIZE];	 /* "": the kernel finds the interface */
+	struct bmr_net_address gateway; /* may be absent, if name is given */
+	char name[BMR_NET_NAME_SIZE];   /* "": the kernel finds the interface */
 };
 
 /* Seconds, rd.net.timeout.*; see bmr(7) for the defaults. */
 struct bmr_net_timeouts {
-	unsigned dhcp;	   /* one attempt to get a lease */
+	unsigned dhcp;     /* one attempt to get a lease */
 	unsigned iflink;   /* an interface that was named exists */
-	unsigned ifup;	   /* it is up */
-	unsigned route;	   /* a route can be set */
+	unsigned ifup;     /* it is up */
+	unsigned route;    /* a route can be set */
 	unsigned carrier;  /* it has a link */
 	unsigned ipv6dad;  /* an address is no longer tentative */
 	unsigned ipv6auto; /* a router gave an address */
@@ -122,10 +122,10 @@ struct bmr_net_params {
 	struct bmr_net_address dns[BMR_NET_MAX_DNS];
 	size_t dns_count;
 	struct bmr_net_mac bootif; /* BOOTIF=: the interface that the firmware booted from */
-	bool ignore_bootif;	   /* rd.bootif=0 */
+	bool ignore_bootif;        /* rd.bootif=0 */
 	char bootdev[BMR_NET_NAME_SIZE];
 	bool ignore_peerdns; /* rd.peerdns=0: name servers from DHCP are not used */
-	bool neednet;	     /* rd.neednet=1: wanted even if the image is local */
+	bool neednet;        /* rd.neednet=1: wanted even if the image is local */
 	struct bmr_net_timeouts timeouts;
 	unsigned dhcp_retries; /* rd.net.dhcp.retry: attempts, at least 1 */
 };
@@ -142,7 +142,7 @@ int bmr_net_set(struct bmr_net_params *n, const char *name, const char *value, s
 /* Call line() with "name=value" of each parameter that differs from its default, such that
  * bmr_net_set reads it again. */
 void bmr_net_each(const struct bmr_net_params *n, void (*line)(void *ctx, const char *text),
-		  void *ctx);
+                  void *ctx);
 
 /* Is the network wanted even if the image is local?  True if any of ip= (other than off), bootdev=,
  * vlan=, bond=, bridge= or rd.neednet=1 was given. */

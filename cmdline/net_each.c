@@ -158,7 +158,7 @@ static void timeout_lines(struct out *o, const struct bmr_net_params *n)
 }
 
 void bmr_net_each(const struct bmr_net_params *n, void (*line)(void *ctx, const char *text),
-		  void *ctx)
+                  void *ctx)
 {
 	struct out o = {.line = line, .ctx = ctx};
 

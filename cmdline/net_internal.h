@@ -39,8 +39,8 @@ int bmr_net_parse_ip(const char *value, struct bmr_net_config *config, struct bm
 /* The timeouts by name, for reading and writing. */
 struct bmr_net_timeout_name {
 	const char *name; /* "rd.net.timeout.dhcp" */
-	size_t offset;	  /* of an unsigned in struct bmr_net_params */
-	unsigned value;	  /* its default */
+	size_t offset;    /* of an unsigned in struct bmr_net_params */
+	unsigned value;   /* its default */
 };
 #define BMR_NET_TIMEOUTS 8
 extern const struct bmr_net_timeout_name bmr_net_timeout_names[BMR_NET_TIMEOUTS];

@@ -17,10 +17,11 @@ static const struct {
 	enum bmr_net_method method;
 } methods[] = {
 	/* The first of equal methods is the one that is written. */
-	{"dhcp", BMR_NET_DHCP},	      {"on", BMR_NET_DHCP},	    {"any", BMR_NET_ANY},
-	{"dhcp6", BMR_NET_DHCP6},     {"auto6", BMR_NET_AUTO6},	    {"either6", BMR_NET_EITHER6},
-	{"link6", BMR_NET_LINK6},     {"single-dhcp", BMR_NET_SINGLE_DHCP},
-	{"none", BMR_NET_OFF},	      {"off", BMR_NET_OFF},
+	{"dhcp", BMR_NET_DHCP},   {"on", BMR_NET_DHCP},
+	{"any", BMR_NET_ANY},     {"dhcp6", BMR_NET_DHCP6},
+	{"auto6", BMR_NET_AUTO6}, {"either6", BMR_NET_EITHER6},
+	{"link6", BMR_NET_LINK6}, {"single-dhcp", BMR_NET_SINGLE_DHCP},
+	{"none", BMR_NET_OFF},    {"off", BMR_NET_OFF},
 };
 
 #define METHODS "dhcp, on, any, dhcp6, auto6, either6, link6, single-dhcp, none or off"
@@ -77,14 +78,15 @@ static int read_tail(const struct reading *r, size_t field, bool may_be_dns)
 		if (*second && !bmr_ip_address(second, &c->dns[1]))
 			return refuse(r, second, "the address of a name server");
 		if (r->fields->count > field + 2)
-			return refuse(r, bmr_fields_get(r->fields, field + 2),
-				      "expected here: two name servers at most, others by nameserver=");
+			return refuse(
+				r, bmr_fields_get(r->fields, field + 2),
+				"expected here: two name servers at most, others by nameserver=");
 		return 0;
 	}
 	if (*first && !bmr_ip_mtu(first, &c->mtu))
 		return refuse(r, first,
-			      may_be_dns ? "an MTU (68 to 65535) or the address of a name server"
-					 : "an MTU (68 to 65535)");
+		              may_be_dns ? "an MTU (68 to 65535) or the address of a name server"
+		                         : "an MTU (68 to 65535)");
 	if (r->fields->count > field + 1) {
 		const char *mac = bmr_fields_rest(r->fields, r->value, field + 1);
 
@@ -106,7 +108,7 @@ static int read_short(const struct reading *r)
 }
 
 static int read_optional_address(const struct reading *r, size_t field, const char *what,
-				 struct bmr_net_address *out)
+                                 struct bmr_net_address *out)
 {
 	const char *text = bmr_fields_get(r->fields, field);
 
@@ -131,8 +133,8 @@ static int read_mask(const struct reading *r)
 	if (bmr_ip_prefix(text, c->address.family, &c->prefix) && c->prefix > 0)
 		return 0;
 	return refuse(r, text,
-		      c->address.family == AF_INET6 ? "a prefix length (1 to 128)"
-						    : "a netmask (255.255.255.0 or 24)");
+	              c->address.family == AF_INET6 ? "a prefix length (1 to 128)"
+	                                            : "a netmask (255.255.255.0 or 24)");
 }
 
 static int read_static(const struct reading *r)
@@ -142,7 +144,7 @@ static int read_static(const struct reading *r)
 
 	if (*method && c->method != BMR_NET_OFF)
 		return bmr_net_refuse(r->e, "ip", r->value,
-				      "an address goes with none or off, not with '%.32s'", method);
+		                      "an address goes with none or off, not with '%.32s'", method);
 	c->method = BMR_NET_STATIC;
 	/* PXELINUX's IPAPPEND has four fields; the second is the boot server, which is no peer. */
 	if (r->fields->count > 4 &&
@@ -186,7 +188,8 @@ int bmr_net_parse_ip(const char *value, struct bmr_net_config *config, struct bm
 	if (fields.count > 1)
 		return read_short(&r);
 	if (bmr_ip_address(first, &config->address))
-		return bmr_net_refuse(e, "ip", value, "an address needs its netmask: "
-						      "ip=ADDRESS::GATEWAY:MASK::INTERFACE:none");
+		return bmr_net_refuse(e, "ip", value,
+		                      "an address needs its netmask: "
+		                      "ip=ADDRESS::GATEWAY:MASK::INTERFACE:none");
 	return read_method(&r, 0);
 }

@@ -18,7 +18,15 @@
 #define RETRIES_MOST 1000000
 #define SECONDS_MOST 86400
 
-enum kind { TEXT, SECRET, CHOICE, COUNT, SECONDS, RATE, DIGEST };
+enum kind {
+	TEXT,
+	SECRET,
+	CHOICE,
+	COUNT,
+	SECONDS,
+	RATE,
+	DIGEST
+};
 
 #define WORDS_TEXT(field) NULL
 #define WORDS_SECRET(field) NULL
@@ -46,7 +54,8 @@ static const struct {
 	enum kind kind;
 	size_t offset;
 } members[] = {
-#define BMR_PARAM(field, kind, def, scope, argument, help) {kind, offsetof(struct bmr_params, field)},
+#define BMR_PARAM(field, kind, def, scope, argument, help)                                         \
+	{kind, offsetof(struct bmr_params, field)},
 #include "cmdline/params.def"
 #undef BMR_PARAM
 };
@@ -59,13 +68,13 @@ static const struct {
 } choices[] = {
 	{"action", "restore", BMR_ACTION_RESTORE}, {"action", "capture", BMR_ACTION_CAPTURE},
 	{"action", "verify", BMR_ACTION_VERIFY},   {"action", "menu", BMR_ACTION_MENU},
-	{"action", "plan", BMR_ACTION_PLAN},	   {"action", "shell", BMR_ACTION_SHELL},
+	{"action", "plan", BMR_ACTION_PLAN},       {"action", "shell", BMR_ACTION_SHELL},
 	{"finish", "reboot", BMR_FINISH_REBOOT},   {"finish", "poweroff", BMR_FINISH_POWEROFF},
-	{"finish", "halt", BMR_FINISH_HALT},	   {"finish", "hold", BMR_FINISH_HOLD},
-	{"finish", "kexec", BMR_FINISH_KEXEC},	   {"onfail", "hold", BMR_FINISH_HOLD},
+	{"finish", "halt", BMR_FINISH_HALT},       {"finish", "hold", BMR_FINISH_HOLD},
+	{"finish", "kexec", BMR_FINISH_KEXEC},     {"onfail", "hold", BMR_FINISH_HOLD},
 	{"onfail", "reboot", BMR_FINISH_REBOOT},   {"onfail", "poweroff", BMR_FINISH_POWEROFF},
-	{"compare", "none", BMR_COMPARE_NONE},	   {"compare", "hash", BMR_COMPARE_HASH},
-	{"verify", "full", BMR_VERIFY_FULL},	   {"verify", "none", BMR_VERIFY_NONE},
+	{"compare", "none", BMR_COMPARE_NONE},     {"compare", "hash", BMR_COMPARE_HASH},
+	{"verify", "full", BMR_VERIFY_FULL},       {"verify", "none", BMR_VERIFY_NONE},
 };
 
 const struct bmr_param_info *bmr_params_table(size_t *count)
@@ -141,14 +150,14 @@ int bmr_params_unknown(const char *name, struct bmr_err *e)
 		}
 	}
 	return bmr_err_set(e, BMR_E_USAGE, 0,
-			   "unknown parameter 'bmr.%.64s'; the nearest known one is 'bmr.%s'", name,
-			   table[best].name);
+	                   "unknown parameter 'bmr.%.64s'; the nearest known one is 'bmr.%s'", name,
+	                   table[best].name);
 }
 
 static int refuse(size_t i, const char *value, const char *expected, struct bmr_err *e)
 {
 	return bmr_err_set(e, BMR_E_USAGE, 0, "'bmr.%s=%.100s': it is %s", table[i].name, value,
-			   expected);
+	                   expected);
 }
 
 static bool is_printable(const char *text)
@@ -175,7 +184,7 @@ static int assign_text(size_t i, char **field, const char *value, struct bmr_err
 
 	if (!is_printable(value))
 		return bmr_err_set(e, BMR_E_USAGE, 0, "'bmr.%s' holds control characters",
-				   table[i].name);
+		                   table[i].name);
 	if (*value) {
 		copy = strdup(value);
 		if (!copy)
@@ -189,7 +198,7 @@ static int assign_text(size_t i, char **field, const char *value, struct bmr_err
 static int assign_digest(size_t i, char **field, const char *value, struct bmr_err *e)
 {
 	if (*value && (strlen(value) != DIGEST_DIGITS ||
-		       strspn(value, "0123456789abcdefABCDEF") != DIGEST_DIGITS))
+	               strspn(value, "0123456789abcdefABCDEF") != DIGEST_DIGITS))
 		return refuse(i, value, "64 hexadecimal digits", e);
 	if (assign_text(i, field, value, e) < 0)
 		return -1;
@@ -242,7 +251,7 @@ int bmr_params_assign(struct bmr_params *p, size_t i, const char *value, struct 
 }
 
 int bmr_params_fill(struct bmr_params *p, bmr_params_seen seen, const char *name, const char *value,
-		    struct bmr_err *e)
+                    struct bmr_err *e)
 {
 	int i = bmr_params_find(name);
 
@@ -258,8 +267,8 @@ int bmr_params_set(struct bmr_params *p, const char *name, const char *value, st
 	if (i < 0)
 		return bmr_params_unknown(name, e);
 	if (!value)
-		return bmr_err_set(e, BMR_E_USAGE, 0, "'bmr.%s' needs a value: bmr.%s=%s", name, name,
-				   table[i].argument);
+		return bmr_err_set(e, BMR_E_USAGE, 0, "'bmr.%s' needs a value: bmr.%s=%s", name,
+		                   name, table[i].argument);
 	return bmr_params_assign(p, (size_t)i, value, e);
 }
 

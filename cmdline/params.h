@@ -46,8 +46,14 @@ enum bmr_finish {
 	BMR_FINISH_KEXEC,
 };
 
-enum bmr_compare { BMR_COMPARE_NONE, BMR_COMPARE_HASH };
-enum bmr_verify_mode { BMR_VERIFY_FULL, BMR_VERIFY_NONE };
+enum bmr_compare {
+	BMR_COMPARE_NONE,
+	BMR_COMPARE_HASH
+};
+enum bmr_verify_mode {
+	BMR_VERIFY_FULL,
+	BMR_VERIFY_NONE
+};
 
 #define BMR_MEMBER_TEXT(field) char *field;
 #define BMR_MEMBER_SECRET(field) char *field;
@@ -62,8 +68,8 @@ struct bmr_params {
 #include "cmdline/params.def"
 #undef BMR_PARAM
 	struct bmr_net_params net;
-	bool restore_only;   /* PING's Restore_Only: capture is forbidden */
-	char **notices;	     /* what a person should know: ignored PING names, a line that may be
+	bool restore_only; /* PING's Restore_Only: capture is forbidden */
+	char **notices;    /* what a person should know: ignored PING names, a line that may be
 				cut, a password in the open; never a secret */
 	size_t notice_count;
 };
@@ -107,6 +113,6 @@ const struct bmr_param_info *bmr_params_table(size_t *count);
  * in the table's order; secrets, also those in URLs, as "***".  For plans and logs; parse_line reads
  * the text again, up to BMR_PARAMS_TEXT_MAX. */
 void bmr_params_each(const struct bmr_params *p, void (*line)(void *ctx, const char *text),
-		     void *ctx);
+                     void *ctx);
 
 #endif

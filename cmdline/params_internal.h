@@ -24,7 +24,7 @@ int bmr_params_assign(struct bmr_params *p, size_t i, const char *value, struct 
 
 /* Set parameter `name` for an alias, unless the text itself set it under bmr's name. */
 int bmr_params_fill(struct bmr_params *p, bmr_params_seen seen, const char *name, const char *value,
-		    struct bmr_err *e);
+                    struct bmr_err *e);
 
 /* The word of a CHOICE's value; NULL if the value has none. */
 const char *bmr_params_choice_name(const char *field, int value);
@@ -49,10 +49,10 @@ struct bmr_aliases {
 /* 1: taken; 0: not an alias; -1: BMR_E_USAGE. */
 int bmr_aliases_take(struct bmr_aliases *a, const char *name, const char *value, struct bmr_err *e);
 int bmr_aliases_apply(const struct bmr_aliases *a, bmr_params_seen seen, struct bmr_params *p,
-		      struct bmr_err *e);
+                      struct bmr_err *e);
 
 int bmr_ping_take(struct bmr_aliases *a, const char *name, const char *value, struct bmr_err *e);
 int bmr_ping_apply(const struct bmr_aliases *a, bmr_params_seen seen, struct bmr_params *p,
-		   struct bmr_err *e);
+                   struct bmr_err *e);
 
 #endif

@@ -11,22 +11,50 @@
 #include "cmdline/params_internal.h"
 
 enum ping {
-	P_IP, P_NETMASK, P_GATEWAY, P_DHCP_TIMEOUT, P_SERVER, P_SHARE, P_USER, P_PASSWD,
-	P_DIRECTORY, P_IMAGE_TO_RESTORE, P_NEW_IMAGE_NAME, P_PARTS_TO_BACKUP,
-	P_ALREADY_EXISTING_IMAGE, P_REPART, P_AFTER_COMPLETION, P_REPLACE_BIOS, P_CIFS_PREFERRED,
-	P_NFS_PREFERRED, P_FTP_PREFERRED, P_ZSPLIT_PREFERRED, P_TARBALL_PREFERRED,
-	P_MINIMIZE_BEFORE_STORING, P_NO_SHELL, P_AUTO, P_CMD_1, P_CMD_2, P_CMD_3, P_RESTORE_ONLY,
-	P_COMPRESSION_TYPE, P_ITS_HDA_STUPID, P_FORCE_DIRTY_NTFS_MOUNT,
-	P_EXTEND_PARTS_WHENEVER_POSSIBLE, P_DONT_WARN_ME, P_STORE_MD5, P_VERBOSITY,
+	P_IP,
+	P_NETMASK,
+	P_GATEWAY,
+	P_DHCP_TIMEOUT,
+	P_SERVER,
+	P_SHARE,
+	P_USER,
+	P_PASSWD,
+	P_DIRECTORY,
+	P_IMAGE_TO_RESTORE,
+	P_NEW_IMAGE_NAME,
+	P_PARTS_TO_BACKUP,
+	P_ALREADY_EXISTING_IMAGE,
+	P_REPART,
+	P_AFTER_COMPLETION,
+	P_REPLACE_BIOS,
+	P_CIFS_PREFERRED,
+	P_NFS_PREFERRED,
+	P_FTP_PREFERRED,
+	P_ZSPLIT_PREFERRED,
+	P_TARBALL_PREFERRED,
+	P_MINIMIZE_BEFORE_STORING,
+	P_NO_SHELL,
+	P_AUTO,
+	P_CMD_1,
+	P_CMD_2,
+	P_CMD_3,
+	P_RESTORE_ONLY,
+	P_COMPRESSION_TYPE,
+	P_ITS_HDA_STUPID,
+	P_FORCE_DIRTY_NTFS_MOUNT,
+	P_EXTEND_PARTS_WHENEVER_POSSIBLE,
+	P_DONT_WARN_ME,
+	P_STORE_MD5,
+	P_VERBOSITY,
 	P_UNIQUE_MESSAGE,
 };
 
 enum use {
-	USED,	/* mapped below */
+	USED,   /* mapped below */
 	SWITCH, /* mapped below; Y or N */
 	SILENT, /* what it asks for is what bmr does anyway */
-	TEXT,	/* ignored with the reason, if not empty */
-	YES,	/* ignored with the reason, if Y */
+	TEXT,   /* ignored with the reason, if not empty */
+	YES,    /* ignored with the reason, if Y */
 	REFUSED,
 };
 
@@ -48,7 +76,7 @@ static const struct {
 	[P_NEW_IMAGE_NAME] = {"New_Image_Name", USED, NULL},
 	[P_PARTS_TO_BACKUP] = {"Parts_To_Backup", TEXT, "whole disks are captured"},
 	[P_ALREADY_EXISTING_IMAGE] = {"Already_Existing_Image", TEXT,
-				      "an image that exists is never replaced"},
+                                      "an image that exists is never replaced"},
 	[P_REPART] = {"Repart", YES, "the image brings its own partition table"},
 	[P_AFTER_COMPLETION] = {"After_Completion", USED, NULL},
 	[P_REPLACE_BIOS] = {"Replace_BIOS", YES, "firmware settings are not touched"},
@@ -58,7 +86,7 @@ static const struct {
 	[P_ZSPLIT_PREFERRED] = {"Zsplit_Preferred", YES, "images are told by their contents"},
 	[P_TARBALL_PREFERRED] = {"Tarball_Preferred", YES, "images are told by their contents"},
 	[P_MINIMIZE_BEFORE_STORING] = {"Minimize_Before_Storing", YES,
-				       "file systems are not changed"},
+                                       "file systems are not changed"},
 	[P_NO_SHELL] = {"No_Shell", SILENT, NULL},
 	[P_AUTO] = {"AUTO", SWITCH, NULL},
 	[P_CMD_1] = {"Cmd_1", REFUSED, NULL},
@@ -68,9 +96,9 @@ static const struct {
 	[P_COMPRESSION_TYPE] = {"Compression_Type", TEXT, "bmr chooses the compressor"},
 	[P_ITS_HDA_STUPID] = {"Its_HDA_Stupid", YES, "bmr.target= names the disk"},
 	[P_FORCE_DIRTY_NTFS_MOUNT] = {"Force_Dirty_NTFS_Mount", YES,
-				      "no file system is mounted for writing"},
+                                      "no file system is mounted for writing"},
 	[P_EXTEND_PARTS_WHENEVER_POSSIBLE] = {"Extend_Parts_Whenever_Possible", YES,
-					      "partitions keep their size"},
+                                              "partitions keep their size"},
 	[P_DONT_WARN_ME] = {"Dont_Warn_Me", YES, "warnings are always shown"},
 	[P_STORE_MD5] = {"Store_MD5", YES, "every chunk has a SHA-256 anyway"},
 	[P_VERBOSITY] = {"Verbosity", TEXT, "everything is logged, one line of progress is shown"},
@@ -84,9 +112,9 @@ int bmr_ping_take(struct bmr_aliases *a, const char *name, const char *value, st
 			continue;
 		if (names[i].use == REFUSED && *value)
 			return bmr_err_set(e, BMR_E_USAGE, 0,
-					   "'%s' is refused: the command line is data, and no "
-					   "command on it is run",
-					   name);
+			                   "'%s' is refused: the command line is data, and no "
+			                   "command on it is run",
+			                   name);
 		a->ping[i] = value;
 		return 1;
 	}
@@ -115,7 +143,7 @@ static bool is_on(const struct mapping *m, enum ping name)
 static int refuse(const struct mapping *m, enum ping name, const char *expected)
 {
 	return bmr_err_set(m->e, BMR_E_USAGE, 0, "'%s=%.100s': it is %s", names[name].name,
-			   get(m, name), expected);
+	                   get(m, name), expected);
 }
 
 static int fill(const struct mapping *m, const char *name, const char *value)
@@ -139,10 +167,10 @@ static int tell_ignored(const struct mapping *m)
 {
 	for (enum ping i = 0; i < BMR_PING_NAMES; i++) {
 		bool said = names[i].use == TEXT ? *get(m, i) != '\0'
-						 : names[i].use == YES && is_on(m, i);
+		                                 : names[i].use == YES && is_on(m, i);
 
 		if (said && bmr_params_notice(m->p, m->e, "PING's '%s' is ignored: %s",
-					      names[i].name, names[i].why) < 0)
+		                              names[i].name, names[i].why) < 0)
 			return -1;
 	}
 	return 0;
@@ -159,7 +187,7 @@ static int map_network(const struct mapping *m)
 	if (!*ip || m->p->net.config_count)
 		return 0;
 	if ((size_t)snprintf(value, sizeof value, "%s::%s:%s:::none", ip, get(m, P_GATEWAY),
-			     get(m, P_NETMASK)) >= sizeof value)
+	                     get(m, P_NETMASK)) >= sizeof value)
 		return refuse(m, P_IP, "an address");
 	if (bmr_net_set(&m->p->net, "ip", value, m->e) < 0)
 		return bmr_err_while(m->e, "reading IP, Netmask and Gateway");
@@ -227,7 +255,7 @@ static const char *scheme(const struct mapping *m)
 }
 
 static void put_url(const struct mapping *m, FILE *text, const char *server, size_t len,
-		    const char *image)
+                    const char *image)
 {
 	struct url u = {.text = text};
 
@@ -248,8 +276,8 @@ static int put_urls(const struct mapping *m, FILE *text, const char *image)
 
 		if (len == 0 || strcspn(server, "/@\\ ?#%") < len)
 			return refuse(m, P_SERVER,
-				      "one or more hosts; a local disk is written "
-				      "bmr.image=disk:UUID=.../path");
+			              "one or more hosts; a local disk is written "
+			              "bmr.image=disk:UUID=.../path");
 		put_url(m, text, server, len, image);
 		server += len;
 		if (!*server)
@@ -268,8 +296,8 @@ static int map_url(const struct mapping *m, const char *image)
 
 	if (!*get(m, P_SERVER) || (!*get(m, P_SHARE) && !is_on(m, P_FTP_PREFERRED)))
 		return bmr_err_set(m->e, BMR_E_USAGE, 0,
-				   "Image_To_Restore needs Server%s: where is the image?",
-				   is_on(m, P_FTP_PREFERRED) ? "" : " and Share");
+		                   "Image_To_Restore needs Server%s: where is the image?",
+		                   is_on(m, P_FTP_PREFERRED) ? "" : " and Share");
 	text = open_memstream(&urls, &size);
 	if (!text)
 		return bmr_err_nomem(m->e, "a URL");
@@ -286,8 +314,8 @@ static int map_image(const struct mapping *m)
 	if (strcmp(image, "Create_New_Image") == 0) {
 		if (!*get(m, P_NEW_IMAGE_NAME))
 			return bmr_err_set(m->e, BMR_E_USAGE, 0,
-					   "Image_To_Restore=Create_New_Image needs "
-					   "New_Image_Name");
+			                   "Image_To_Restore=Create_New_Image needs "
+			                   "New_Image_Name");
 		if (fill(m, "action", "capture") < 0)
 			return -1;
 		image = get(m, P_NEW_IMAGE_NAME);
@@ -315,7 +343,7 @@ static int map_end(const struct mapping *m)
 }
 
 int bmr_ping_apply(const struct bmr_aliases *a, bmr_params_seen seen, struct bmr_params *p,
-		   struct bmr_err *e)
+                   struct bmr_err *e)
 {
 	struct mapping m = {.a = a, .seen = seen, .p = p, .e = e};
 

@@ -31,8 +31,8 @@ static int set_bmr(struct reading *r, const struct bmr_word *word)
 
 	if (word->open)
 		return bmr_err_set(r->e, BMR_E_USAGE, 0,
-				   "the quote of '%.64s' is not closed; was the line cut?",
-				   word->name);
+		                   "the quote of '%.64s' is not closed; was the line cut?",
+		                   word->name);
 	if (bmr_params_set(r->p, name, word->value, r->e) < 0)
 		return -1;
 	r->seen |= (bmr_params_seen)1 << i;
@@ -73,14 +73,14 @@ static int warn_of_passwords(struct reading *r)
 	struct bmr_params *p = r->p;
 
 	if (p->password && bmr_params_notice(p, r->e,
-					     "a password was given in the open: /proc/cmdline and "
-					     "the boot server's files show it; bmr.credentials= "
-					     "does not") < 0)
+	                                     "a password was given in the open: /proc/cmdline and "
+	                                     "the boot server's files show it; bmr.credentials= "
+	                                     "does not") < 0)
 		return -1;
 	if (has_password(p->image) || has_password(p->config) || has_password(p->report))
 		return bmr_params_notice(p, r->e,
-					 "a URL holds a password: /proc/cmdline and the boot "
-					 "server's files show it; bmr.credentials= does not");
+		                         "a URL holds a password: /proc/cmdline and the boot "
+		                         "server's files show it; bmr.credentials= does not");
 	return 0;
 }
 
@@ -100,13 +100,13 @@ static int warn_of_cut(struct reading *r, size_t len, const char *last)
 		return 0;
 	if (last && is_bmr(last))
 		return bmr_params_notice(r->p, r->e,
-					 "the command line has %zu characters and may be cut in "
-					 "'%.64s'; the kernel keeps %d; use bmr.config=",
-					 len, last, BMR_CMDLINE_LIMIT - 1);
+		                         "the command line has %zu characters and may be cut in "
+		                         "'%.64s'; the kernel keeps %d; use bmr.config=",
+		                         len, last, BMR_CMDLINE_LIMIT - 1);
 	return bmr_params_notice(r->p, r->e,
-				 "the command line has %zu characters and may be cut: the kernel "
-				 "keeps %d; use bmr.config=",
-				 len, BMR_CMDLINE_LIMIT - 1);
+	                         "the command line has %zu characters and may be cut: the kernel "
+	                         "keeps %d; use bmr.config=",
+	                         len, BMR_CMDLINE_LIMIT - 1);
 }
 
 static size_t length_without_newline(const char *line)
@@ -131,11 +131,11 @@ static int read_line(struct reading *r, char *copy, size_t len)
 	while (bmr_words_next(&copy, &word)) {
 		if (set_word(r, &word) < 0)
 			return len < BMR_CMDLINE_LIMIT - 2
-				       ? -1
-				       : bmr_err_while(r->e,
-						       "reading a command line of %zu characters, "
-						       "which may be cut",
-						       len);
+			               ? -1
+			               : bmr_err_while(r->e,
+			                               "reading a command line of %zu characters, "
+			                               "which may be cut",
+			                               len);
 		last = word.name;
 	}
 	if (warn_of_cut(r, len, last) < 0)
@@ -152,7 +152,7 @@ int bmr_params_parse_line(struct bmr_params *p, const char *line, struct bmr_err
 
 	if (len > BMR_PARAMS_TEXT_MAX)
 		return bmr_err_set(e, BMR_E_USAGE, 0, "a command line of more than %d characters",
-				   BMR_PARAMS_TEXT_MAX);
+		                   BMR_PARAMS_TEXT_MAX);
 	copy = strndup(line, len);
 	if (!copy)
 		return bmr_err_nomem(e, "the command line");
@@ -180,12 +180,13 @@ static int split_line(char *line, struct bmr_word *word, struct bmr_err *e)
 	char *equals = strchr(line, '=');
 	char *rest = line;
 
-	if (line[0] == '"' || (equals && (equals[1] == '"' || strncmp(equals + 1, "\\\"", 2) == 0))) {
+	if (line[0] == '"' ||
+	    (equals && (equals[1] == '"' || strncmp(equals + 1, "\\\"", 2) == 0))) {
 		bmr_words_next(&rest, word);
 		if (word->open || *trim(rest))
 			return bmr_err_set(e, BMR_E_USAGE, 0,
-					   "'%.64s': the closing quote must end the line",
-					   word->name);
+			                   "'%.64s': the closing quote must end the line",
+			                   word->name);
 		return 0;
 	}
 	*word = (struct bmr_word){.name = line};
@@ -210,7 +211,7 @@ static int set_line(struct reading *r, char *line)
 	bare = is_bmr(word.name) ? word.name + PREFIX_LEN : word.name;
 	if (strcmp(bare, "config") == 0)
 		return bmr_err_set(r->e, BMR_E_USAGE, 0,
-				   "'config' has no place in a file that it fetched");
+		                   "'config' has no place in a file that it fetched");
 	taken = set_word(r, &word);
 	if (taken != 0)
 		return taken < 0 ? -1 : 0;
@@ -235,7 +236,8 @@ static int read_file(struct reading *r, char *text)
 		if (!*line || *line == '#')
 			continue;
 		if (set_line(r, line) < 0)
-			return bmr_err_while(r->e, "reading line %zu of the parameter file", number);
+			return bmr_err_while(r->e, "reading line %zu of the parameter file",
+			                     number);
 	}
 	if (finish(r) < 0)
 		return bmr_err_while(r->e, "reading the parameter file");
@@ -250,8 +252,8 @@ int bmr_params_parse_file(struct bmr_params *p, const char *text, size_t len, st
 
 	if (len > BMR_PARAMS_TEXT_MAX)
 		return bmr_err_set(e, BMR_E_USAGE, 0,
-				   "the parameter file has %zu bytes; %d are allowed", len,
-				   BMR_PARAMS_TEXT_MAX);
+		                   "the parameter file has %zu bytes; %d are allowed", len,
+		                   BMR_PARAMS_TEXT_MAX);
 	if (memchr(text, '\0', len))
 		return bmr_err_set(e, BMR_E_USAGE, 0, "the parameter file holds a NUL byte");
 	copy = strndup(text, len);

@@ -9,7 +9,11 @@ static bool is_blank(char c)
 	return c == ' ' || (c >= '\t' && c <= '\r');
 }
 
-enum quote { QUOTE_NONE, QUOTE_PLAIN, QUOTE_ESCAPED };
+enum quote {
+	QUOTE_NONE,
+	QUOTE_PLAIN,
+	QUOTE_ESCAPED
+};
 
 /* If a quote opens or closes at s, its length; 0 if s is an ordinary character there. */
 static size_t quote_here(const char *s, enum quote quote)

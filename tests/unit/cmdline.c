@@ -126,8 +126,8 @@ static void written_is_cut(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(four_forms),	   cmocka_unit_test(details),
-		cmocka_unit_test(open_quote),	   cmocka_unit_test(written_is_read),
+		cmocka_unit_test(four_forms),     cmocka_unit_test(details),
+		cmocka_unit_test(open_quote),     cmocka_unit_test(written_is_read),
 		cmocka_unit_test(written_is_cut),
 	};
 

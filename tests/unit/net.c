@@ -60,9 +60,9 @@ static const struct {
 	{"ip=eth0:dhcp::52:54:00:ab:cd:ef", NULL},
 	{"ip=eth0.5:off", "ip=eth0.5:none"},
 	{"ip=192.0.2.5::192.0.2.1:255.255.255.0:host:eth0:none",
-	 "ip=192.0.2.5::192.0.2.1:24:host:eth0:none"},
+         "ip=192.0.2.5::192.0.2.1:24:host:eth0:none"},
 	{"ip=192.0.2.5:192.0.2.9:192.0.2.1:24::eth0:off",
-	 "ip=192.0.2.5:192.0.2.9:192.0.2.1:24::eth0:none"},
+         "ip=192.0.2.5:192.0.2.9:192.0.2.1:24::eth0:none"},
 	{"ip=192.0.2.5:::24::eth0", "ip=192.0.2.5:::24::eth0:none"},
 	{"ip=192.0.2.5:::24::eth0:none:9000", NULL},
 	{"ip=192.0.2.5:::24::eth0:none:9000:52:54:00:ab:cd:ef", NULL},
@@ -71,7 +71,8 @@ static const struct {
 	{"ip=192.0.2.5:::24::eth0:none:192.0.2.53:[2001:db8::53]", NULL},
 	/* PXELINUX, IPAPPEND 1: the second field is the boot server. */
 	{"ip=192.0.2.5:192.0.2.2:192.0.2.1:255.255.255.0", "ip=192.0.2.5::192.0.2.1:24:::none"},
-	{"ip=[2001:DB8::5]::[2001:db8::1]:64::eth0:none", "ip=[2001:db8::5]::[2001:db8::1]:64::eth0:none"},
+	{"ip=[2001:DB8::5]::[2001:db8::1]:64::eth0:none",
+         "ip=[2001:db8::5]::[2001:db8::1]:64::eth0:none"},
 	{"ip=[2001:db8::5]::::host:eth0:none", "ip=[2001:db8::5]:::64:host:eth0:none"},
 	{"ip=[fe80::5]::[fe80::1]:64::eth0:none:1400", NULL},
 	{"ip=::::host:eth0:dhcp", NULL},
@@ -233,8 +234,9 @@ static void wrong_forms(void **state)
 
 static void others_are_not_taken(void **state)
 {
-	static const char *const names[] = {"quiet", "IP=192.0.2.1", "root=/dev/sda1",
-					    "rd.net.timeout.x=1", "bootif=0", "ipv6.disable=1"};
+	static const char *const names[] = {"quiet",          "IP=192.0.2.1",
+	                                    "root=/dev/sda1", "rd.net.timeout.x=1",
+	                                    "bootif=0",       "ipv6.disable=1"};
 	struct bmr_net_params n;
 	struct bmr_err e;
 
@@ -259,19 +261,19 @@ static void check_sequence(const char *const *in, size_t count, const char *out)
 
 #define SEQUENCE(out, ...)                                                                         \
 	check_sequence((const char *const[]){__VA_ARGS__},                                         \
-		       sizeof((const char *const[]){__VA_ARGS__}) / sizeof(char *), out)
+	               sizeof((const char *const[]){__VA_ARGS__}) / sizeof(char *), out)
 
 static void later_replaces(void **state)
 {
 	(void)state;
 	SEQUENCE("ip=eth0:dhcp ip=eth0:auto6 ip=eth1:dhcp", "ip=eth0:dhcp", "ip=eth0:auto6",
-		 "ip=eth1:dhcp");
+	         "ip=eth1:dhcp");
 	SEQUENCE("ip=eth0:auto6 ip=192.0.2.5:::24::eth0:none", "ip=eth0:dhcp", "ip=eth0:auto6",
-		 "ip=192.0.2.5:::24::eth0:none");
+	         "ip=192.0.2.5:::24::eth0:none");
 	SEQUENCE("ip=eth0:none", "ip=eth0:dhcp", "ip=eth0:auto6", "ip=eth0:off");
 	SEQUENCE("ip=eth0:dhcp", "ip=eth0:any", "ip=eth0:dhcp");
 	SEQUENCE("nameserver=192.0.2.1 nameserver=192.0.2.2", "nameserver=192.0.2.1",
-		 "nameserver=192.0.2.2", "nameserver=192.0.2.1");
+	         "nameserver=192.0.2.2", "nameserver=192.0.2.1");
 	SEQUENCE("vlan=eth0.5:eth1", "vlan=eth0.5:eth0", "vlan=eth0.5:eth1");
 	SEQUENCE("bond=bond0:eth2", "bond=bond0:eth0,eth1", "bond=bond0:eth2");
 	SEQUENCE("bootdev=eth1", "bootdev=eth0", "bootdev=eth1");
@@ -283,9 +285,11 @@ static void counts_are_limited(void **state)
 		const char *format;
 		unsigned most;
 	} limits[] = {
-		{"ip=eth%u:dhcp", BMR_NET_MAX_CONFIGS}, {"nameserver=192.0.2.%u", BMR_NET_MAX_DNS},
+		{"ip=eth%u:dhcp", BMR_NET_MAX_CONFIGS},
+		{"nameserver=192.0.2.%u", BMR_NET_MAX_DNS},
 		{"ifname=eth%u:52:54:00:ab:cd:ef", BMR_NET_MAX_NAMES},
-		{"vlan=eth0.%u:eth0", BMR_NET_MAX_VLANS}, {"bond=bond%u:eth0", BMR_NET_MAX_GROUPS},
+		{"vlan=eth0.%u:eth0", BMR_NET_MAX_VLANS},
+		{"bond=bond%u:eth0", BMR_NET_MAX_GROUPS},
 		{"bridge=br%u:eth0", BMR_NET_MAX_GROUPS},
 		{"rd.route=10.%u.0.0/16:192.0.2.1", BMR_NET_MAX_ROUTES},
 	};
@@ -347,7 +351,7 @@ static void prefixes(void **state)
 		char text[32];
 
 		snprintf(text, sizeof text, "%u.%u.%u.%u", mask >> 24, mask >> 16 & 255,
-			 mask >> 8 & 255, mask & 255);
+		         mask >> 8 & 255, mask & 255);
 		assert_true(bmr_ip_prefix(text, 2, &prefix));
 		assert_int_equal(prefix, bits);
 	}
@@ -356,10 +360,14 @@ static void prefixes(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(all_forms),	       cmocka_unit_test(wrong_forms),
-		cmocka_unit_test(others_are_not_taken), cmocka_unit_test(later_replaces),
-		cmocka_unit_test(counts_are_limited),  cmocka_unit_test(long_values),
-		cmocka_unit_test(wanted),	       cmocka_unit_test(prefixes),
+		cmocka_unit_test(all_forms),
+		cmocka_unit_test(wrong_forms),
+		cmocka_unit_test(others_are_not_taken),
+		cmocka_unit_test(later_replaces),
+		cmocka_unit_test(counts_are_limited),
+		cmocka_unit_test(long_values),
+		cmocka_unit_test(wanted),
+		cmocka_unit_test(prefixes),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

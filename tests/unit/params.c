@@ -73,8 +73,8 @@ static void all_kinds(void **state)
 
 	(void)state;
 	parse(&p, "bmr.image=http://h/a.img \"bmr.target=model=Foo Bar,size=1T\" bmr.rate=2M "
-		  "bmr.timeout=7 bmr.retries=0 bmr.finish=kexec bmr.onfail=poweroff "
-		  "bmr.compare=hash bmr.verify=none bmr.sha256=" DIGEST);
+	          "bmr.timeout=7 bmr.retries=0 bmr.finish=kexec bmr.onfail=poweroff "
+	          "bmr.compare=hash bmr.verify=none bmr.sha256=" DIGEST);
 	assert_string_equal(p.image, "http://h/a.img");
 	assert_string_equal(p.target, "model=Foo Bar,size=1T");
 	assert_int_equal(p.rate, 2097152);
@@ -133,10 +133,10 @@ static void secrets_stay_hidden(void **state)
 		struct bmr_err e = {0};
 
 		bmr_params_init(&p);
-		assert_int_equal(bmr_params_parse_line(
-					 &p, open ? "bmr.password=\"hush" : "\"bmr.password=hush\x01\"",
-					 &e),
-				 -1);
+		assert_int_equal(
+			bmr_params_parse_line(
+				&p, open ? "bmr.password=\"hush" : "\"bmr.password=hush\x01\"", &e),
+			-1);
 		assert_null(strstr(e.msg, "hush"));
 		bmr_params_clear(&p);
 	}
@@ -212,16 +212,16 @@ static void file(void **state)
 
 	(void)state;
 	assert_int_equal(parse_file(&p,
-				    "\xef\xbb\xbf# a job\r\n"
-				    "bmr.image=http://h/a.img\r\n"
-				    "\n"
-				    "  target=model=Foo Bar\n"
-				    "user=\"a b\"\n"
-				    "\"domain=c d\"\n"
-				    "ip=eth0:dhcp\n"
-				    "After_Completion=Shutdown",
-				    &e),
-			 0);
+	                            "\xef\xbb\xbf# a job\r\n"
+	                            "bmr.image=http://h/a.img\r\n"
+	                            "\n"
+	                            "  target=model=Foo Bar\n"
+	                            "user=\"a b\"\n"
+	                            "\"domain=c d\"\n"
+	                            "ip=eth0:dhcp\n"
+	                            "After_Completion=Shutdown",
+	                            &e),
+	                 0);
 	assert_string_equal(p.image, "http://h/a.img");
 	assert_string_equal(p.target, "model=Foo Bar");
 	assert_string_equal(p.user, "a b");
@@ -273,14 +273,14 @@ static void aliases(void **state)
 
 	(void)state;
 	parse(&p, "coreos.inst.install_dev=/dev/sda coreos.inst.image_url=https://h/a.xz "
-		  "coreos.inst.skip_reboot");
+	          "coreos.inst.skip_reboot");
 	assert_string_equal(p.target, "dev=/dev/sda");
 	assert_string_equal(p.image, "https://h/a.xz");
 	assert_int_equal(p.finish, BMR_FINISH_HOLD);
 	assert_true(noticed(&p, "bmr.target=serial="));
 	bmr_params_clear(&p);
 	parse(&p, "bmr.target=serial=S coreos.inst.install_dev=/dev/sda bmr.image=b "
-		  "coreos.inst.image_url=https://h/a.xz bmr.finish=halt coreos.inst.skip_reboot=1");
+	          "coreos.inst.image_url=https://h/a.xz bmr.finish=halt coreos.inst.skip_reboot=1");
 	assert_string_equal(p.target, "serial=S");
 	assert_string_equal(p.image, "b");
 	assert_int_equal(p.finish, BMR_FINISH_HALT);
@@ -342,7 +342,8 @@ static void each_is_read_again(void **state)
 {
 	static const char *const lines[] = {
 		"bmr.image=http://h/a.img \"bmr.target=model=Foo Bar\" bmr.rate=100M",
-		"bmr.action=plan bmr.finish=halt bmr.onfail=reboot bmr.compare=hash bmr.verify=none",
+		"bmr.action=plan bmr.finish=halt bmr.onfail=reboot bmr.compare=hash "
+	        "bmr.verify=none",
 		"bmr.user=DOM\\u \"bmr.domain=say \\\"hi\\\"\" bmr.retries=0",
 		"Restore_Only=Y Server=h Share=s Image_To_Restore=i",
 		"ip=eth0:dhcp:1500:52:54:00:00:00:01 nameserver=2001:db8::1 rd.net.timeout.dhcp=3",
@@ -372,10 +373,10 @@ static void each_hides_secrets(void **state)
 
 	(void)state;
 	parse(&p, "bmr.password=hush bmr.image=smb://u:hush@h/s/i,http://h/x,ftp://v:hush@h/y "
-		  "bmr.report=http://h:80/x");
+	          "bmr.report=http://h:80/x");
 	bmr_params_each(&p, collect, &t);
 	assert_string_equal(t.all, "bmr.image=smb://u:***@h/s/i,http://h/x,ftp://v:***@h/y "
-				   "bmr.password=*** bmr.report=http://h:80/x ");
+	                           "bmr.password=*** bmr.report=http://h:80/x ");
 	bmr_params_clear(&p);
 }
 
@@ -394,13 +395,20 @@ static void nothing_of_defaults(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(defaults),	      cmocka_unit_test(all_kinds),
-		cmocka_unit_test(last_wins),	      cmocka_unit_test(wrong_values),
-		cmocka_unit_test(secrets_stay_hidden), cmocka_unit_test(passwords_are_noticed),
-		cmocka_unit_test(cut_lines),	      cmocka_unit_test(file),
-		cmocka_unit_test(wrong_files),	      cmocka_unit_test(aliases),
-		cmocka_unit_test(table_is_whole),     cmocka_unit_test(all_choices),
-		cmocka_unit_test(each_is_read_again), cmocka_unit_test(each_hides_secrets),
+		cmocka_unit_test(defaults),
+		cmocka_unit_test(all_kinds),
+		cmocka_unit_test(last_wins),
+		cmocka_unit_test(wrong_values),
+		cmocka_unit_test(secrets_stay_hidden),
+		cmocka_unit_test(passwords_are_noticed),
+		cmocka_unit_test(cut_lines),
+		cmocka_unit_test(file),
+		cmocka_unit_test(wrong_files),
+		cmocka_unit_test(aliases),
+		cmocka_unit_test(table_is_whole),
+		cmocka_unit_test(all_choices),
+		cmocka_unit_test(each_is_read_again),
+		cmocka_unit_test(each_hides_secrets),
 		cmocka_unit_test(nothing_of_defaults),
 	};
 

@@ -49,10 +49,11 @@ static void whole_restore(void **state)
 	struct bmr_params p;
 
 	(void)state;
-	parse(&p, "Server=\"10.1.1.1\" Share=\"img\" Directory=\"a b\" Image_To_Restore=\"w7.img\" "
-		  "After_Completion=\"Reboot\" CIFS_Preferred=\"Y\" Zsplit_Preferred=\"Y\" AUTO=\"Y\" "
-		  "User=\"DOM\\joe\" Passwd=\"hush\" Extend_Parts_Whenever_Possible=\"N\" "
-		  "Replace_BIOS=\"N\" IP=\"10.1.1.9\" Netmask=\"255.255.0.0\" Gateway=\"10.1.0.1\"");
+	parse(&p,
+	      "Server=\"10.1.1.1\" Share=\"img\" Directory=\"a b\" Image_To_Restore=\"w7.img\" "
+	      "After_Completion=\"Reboot\" CIFS_Preferred=\"Y\" Zsplit_Preferred=\"Y\" AUTO=\"Y\" "
+	      "User=\"DOM\\joe\" Passwd=\"hush\" Extend_Parts_Whenever_Possible=\"N\" "
+	      "Replace_BIOS=\"N\" IP=\"10.1.1.9\" Netmask=\"255.255.0.0\" Gateway=\"10.1.0.1\"");
 	assert_string_equal(p.image, "smb://10.1.1.1/img/a%20b/w7.img");
 	assert_string_equal(p.domain, "DOM");
 	assert_string_equal(p.user, "joe");
@@ -75,8 +76,9 @@ static void empty_values_say_nothing(void **state)
 	struct bmr_params p;
 
 	(void)state;
-	parse(&p, "Server=\"\" Share=\"\" Directory=\"\" Image_To_Restore=\"\" IP=\"\" Netmask=\"\" "
-		  "Gateway=\"\" User=\"\" Passwd=\"\" Cmd_1=\"\" After_Completion=\"\" AUTO=\"\"");
+	parse(&p,
+	      "Server=\"\" Share=\"\" Directory=\"\" Image_To_Restore=\"\" IP=\"\" Netmask=\"\" "
+	      "Gateway=\"\" User=\"\" Passwd=\"\" Cmd_1=\"\" After_Completion=\"\" AUTO=\"\"");
 	assert_null(p.image);
 	assert_null(p.user);
 	assert_int_equal(p.net.config_count, 0);
@@ -98,12 +100,12 @@ static void urls(void **state)
 {
 	(void)state;
 	check_image("Server=h Share=/home/y/share NFS_Preferred=Y Directory=d Image_To_Restore=i",
-		    "nfs://h/home/y/share/d/i");
+	            "nfs://h/home/y/share/d/i");
 	check_image("Server=h Directory=d FTP_Preferred=Y Image_To_Restore=i", "ftp://h/d/i");
 	check_image("Server=h Share=s Image_To_Restore=i", "smb://h/s/i");
 	check_image("Server=h,k Share=s Image_To_Restore=i", "smb://h/s/i,smb://k/s/i");
 	check_image("Server=h Share=s Directory=\\a\\b\\ Image_To_Restore=i,j",
-		    "smb://h/s/a/b/i%2Cj");
+	            "smb://h/s/a/b/i%2Cj");
 	check_image("Server=h Share=s Image_To_Restore=i bmr.image=http://k/x", "http://k/x");
 	check_image("bmr.image=http://k/x Image_To_Restore=i", "http://k/x");
 }
@@ -114,7 +116,7 @@ static void capture(void **state)
 
 	(void)state;
 	parse(&p, "Server=h Share=s Image_To_Restore=Create_New_Image New_Image_Name=n "
-		  "Parts_To_Backup=sda1 Already_Existing_Image=Replace Compression_Type=gzip");
+	          "Parts_To_Backup=sda1 Already_Existing_Image=Replace Compression_Type=gzip");
 	assert_int_equal(p.action, BMR_ACTION_CAPTURE);
 	assert_string_equal(p.image, "smb://h/s/n");
 	assert_true(noticed(&p, "'Parts_To_Backup' is ignored"));
@@ -122,8 +124,9 @@ static void capture(void **state)
 	assert_true(noticed(&p, "'Compression_Type' is ignored"));
 	bmr_params_clear(&p);
 	refused("Server=h Share=s Image_To_Restore=Create_New_Image", "New_Image_Name");
-	refused("Server=h Share=s Image_To_Restore=Create_New_Image New_Image_Name=n Restore_Only=Y",
-		"Restore_Only");
+	refused("Server=h Share=s Image_To_Restore=Create_New_Image New_Image_Name=n "
+	        "Restore_Only=Y",
+	        "Restore_Only");
 	refused("Restore_Only=Y bmr.action=capture", "Restore_Only");
 }
 
@@ -140,7 +143,7 @@ static void other_names(void **state)
 	assert_int_equal(p.notice_count, 0);
 	bmr_params_clear(&p);
 	parse(&p, "After_Completion=Shell bmr.finish=halt AUTO=N bmr.action=plan ip=eth0:dhcp "
-		  "IP=10.1.1.9 Netmask=24");
+	          "IP=10.1.1.9 Netmask=24");
 	assert_int_equal(p.finish, BMR_FINISH_HALT);
 	assert_int_equal(p.action, BMR_ACTION_PLAN);
 	assert_int_equal(p.net.config_count, 1);
@@ -182,15 +185,42 @@ static void refusals(void **state)
 /* All 36 are known: none is taken for the kernel's. */
 static void all_names(void **state)
 {
-	static const char *const names[] = {
-		"IP", "Netmask", "Gateway", "DHCP_Timeout", "Server", "Share", "User", "Passwd",
-		"Directory", "Image_To_Restore", "New_Image_Name", "Parts_To_Backup",
-		"Already_Existing_Image", "Repart", "After_Completion", "Replace_BIOS",
-		"CIFS_Preferred", "NFS_Preferred", "FTP_Preferred", "Zsplit_Preferred",
-		"Tarball_Preferred", "Minimize_Before_Storing", "No_Shell", "AUTO", "Cmd_1", "Cmd_2",
-		"Cmd_3", "Restore_Only", "Compression_Type", "Its_HDA_Stupid",
-		"Force_Dirty_NTFS_Mount", "Extend_Parts_Whenever_Possible", "Dont_Warn_Me",
-		"Store_MD5", "Verbosity", "Unique_Message"};
+	static const char *const names[] = {"IP",
+	                                    "Netmask",
+	                                    "Gateway",
+	                                    "DHCP_Timeout",
+	                                    "Server",
+	                                    "Share",
+	                                    "User",
+	                                    "Passwd",
+	                                    "Directory",
+	                                    "Image_To_Restore",
+	                                    "New_Image_Name",
+	                                    "Parts_To_Backup",
+	                                    "Already_Existing_Image",
+	                                    "Repart",
+	                                    "After_Completion",
+	                                    "Replace_BIOS",
+	                                    "CIFS_Preferred",
+	                                    "NFS_Preferred",
+	                                    "FTP_Preferred",
+	                                    "Zsplit_Preferred",
+	                                    "Tarball_Preferred",
+	                                    "Minimize_Before_Storing",
+	                                    "No_Shell",
+	                                    "AUTO",
+	                                    "Cmd_1",
+	                                    "Cmd_2",
+	                                    "Cmd_3",
+	                                    "Restore_Only",
+	                                    "Compression_Type",
+	                                    "Its_HDA_Stupid",
+	                                    "Force_Dirty_NTFS_Mount",
+	                                    "Extend_Parts_Whenever_Possible",
+	                                    "Dont_Warn_Me",
+	                                    "Store_MD5",
+	                                    "Verbosity",
+	                                    "Unique_Message"};
 
 	(void)state;
 	assert_int_equal(sizeof names / sizeof names[0], 36);
@@ -209,9 +239,9 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(whole_restore), cmocka_unit_test(empty_values_say_nothing),
-		cmocka_unit_test(urls),		 cmocka_unit_test(capture),
-		cmocka_unit_test(other_names),	 cmocka_unit_test(case_is_exact),
-		cmocka_unit_test(refusals),	 cmocka_unit_test(all_names),
+		cmocka_unit_test(urls),          cmocka_unit_test(capture),
+		cmocka_unit_test(other_names),   cmocka_unit_test(case_is_exact),
+		cmocka_unit_test(refusals),      cmocka_unit_test(all_names),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
