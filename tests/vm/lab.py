@@ -27,8 +27,8 @@ MIB = 1 << 20
 
 # --- what the agent says on a console: the only place in the tests that knows -------------------
 
-RESTORED = r"bmr: restored [^\r\n]*"
-FAILED = r"bmr: failed: (?P<why>[^\r\n]*)"
+RESTORED = r"bmr: restored [^\r\n]*\r?\n"
+FAILED = r"bmr: failed: (?P<why>[^\r\n]*)\r?\n"
 EXIT_CODE = r"exit code (?P<code>\d+)"
 PERCENT = r"(?P<percent>\d+)(?:\.\d+)? ?%"
 STARTED = r"bmr: [^\r\n]*"                  # the first thing the agent says
