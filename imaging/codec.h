@@ -39,7 +39,7 @@ struct bmr_codec {
 	/* Ready for the next stream.  false: out of memory. */
 	bool (*restart)(void *state);
 	void (*close)(void *state);
-	/* What the next stream begins with; NULL where every byte can (raw never ends). */
+	/* What the next stream begins with; "" for raw, which ends only where its input does. */
 	const char *magic;
 	size_t magic_len;
 	bool skippable; /* zstd's skippable frames may stand between streams */
@@ -55,5 +55,13 @@ extern const struct bmr_codec bmr_codec_bzip2;
 
 /* The codec of a format on this CPU. */
 const struct bmr_codec *bmr_codec_find(enum bmr_format format);
+
+struct bmr_decoder;
+struct bmr_input;
+
+/* bmr_decoder_open for a given codec: what bmr_codec_find leads to, and how tests try one that this
+ * CPU would not choose. */
+int bmr_decoder_open_codec(const struct bmr_codec *codec, const struct bmr_input *input,
+			   struct bmr_decoder **out, struct bmr_err *e);
 
 #endif

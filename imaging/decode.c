@@ -27,11 +27,17 @@ struct bmr_decoder {
 int bmr_decoder_open(enum bmr_format format, const struct bmr_input *input,
 		     struct bmr_decoder **out, struct bmr_err *e)
 {
+	return bmr_decoder_open_codec(bmr_codec_find(format), input, out, e);
+}
+
+int bmr_decoder_open_codec(const struct bmr_codec *codec, const struct bmr_input *input,
+			   struct bmr_decoder **out, struct bmr_err *e)
+{
 	struct bmr_decoder *d = calloc(1, sizeof *d);
 
 	if (!d)
 		return bmr_err_nomem(e, "a decoder");
-	d->codec = bmr_codec_find(format);
+	d->codec = codec;
 	d->input = *input;
 	d->state = d->codec->open();
 	if (!d->state) {
