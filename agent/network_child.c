@@ -57,7 +57,7 @@ static pid_t spawn(const struct bmr_network_env *env, const char *const *args,
 	pid_t pid;
 	int rc;
 
-	for (size_t i = 0; args[i] && i < BMR_NET_ARGS; i++)
+	for (size_t i = 0; i < BMR_NET_ARGS && args[i]; i++)
 		argv[i + 1] = (char *)(uintptr_t)args[i];
 	join_environment(variables, environment);
 	sigemptyset(&none);

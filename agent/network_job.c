@@ -184,7 +184,7 @@ static void start_dhcp(struct bmr_net_job *job, const struct bmr_net_params *n,
 	lease_path(job, env, lease);
 	unlink(lease);
 	snprintf(packets, sizeof packets, "%u", n->timeouts.dhcp / DISCOVER_PAUSE_S + 1);
-	snprintf(pause, sizeof pause, "%u", DISCOVER_PAUSE_S);
+	snprintf(pause, sizeof pause, "%d", DISCOVER_PAUSE_S);
 	snprintf(run, sizeof run, "RUN=%s", env->run_dir);
 	snprintf(metric, sizeof metric, "BMR_METRIC=%u", job->metric);
 	snprintf(output, sizeof output, "%s/%s.%s.log", env->run_dir, args[0], job->name);
@@ -266,7 +266,7 @@ static bool set_gateway(const struct bmr_net_job *job, const struct bmr_network_
 	                gateway->text, "dev", job->name, "metric", metric))
 		return true;
 	/* A gateway outside the subnet, as clouds have it, is reached over the link itself. */
-	snprintf(host, sizeof host, "%s/%u", gateway->text, gateway->family == AF_INET6 ? 128 : 32);
+	snprintf(host, sizeof host, "%s/%d", gateway->text, gateway->family == AF_INET6 ? 128 : 32);
 	return BMR_NET_RUN(env, reason, "ip", family, "route", "replace", host, "dev", job->name) &&
 	       BMR_NET_RUN(env, reason, "ip", family, "route", "replace", "default", "via",
 	                   gateway->text, "dev", job->name, "metric", metric);
