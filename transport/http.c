@@ -19,14 +19,13 @@
 #include "base/size.h"
 #include "transport/clock.h"
 #include "transport/http_answer.h"
+#include "transport/http_setup.h"
 #include "transport/source_ops.h"
 
-#define RECEIVE_SIZE (256L * 1024)
 /* libcurl gives at most this much in one call of receive(). */
-#define SPILL_SIZE (RECEIVE_SIZE + CURL_MAX_WRITE_SIZE)
+#define SPILL_SIZE (BMR_HTTP_BUFFER_SIZE + CURL_MAX_WRITE_SIZE)
 /* A gap that is cheaper to read over than to ask anew. */
 #define SKIP_MAX (256 * BMR_KIB)
-#define REDIRECTS_MAX 5L
 /* Long enough for any loaded machine to notice bmr_source_stop in time. */
 #define POLL_MS 1000
 
@@ -35,7 +34,6 @@ struct http {
 	const struct bmr_place *place;
 	CURLM *multi;
 	CURL *easy;
-	char *url;
 	bool ftp;
 	char detail[CURL_ERROR_SIZE];
 
@@ -334,82 +332,8 @@ static void http_close(struct bmr_conn *conn)
 		curl_multi_remove_handle(h->multi, h->easy);
 	curl_easy_cleanup(h->easy);
 	curl_multi_cleanup(h->multi);
-	free(h->url);
 	free(h->spill);
 	free(h);
-}
-
-static int make_url(struct http *h, struct bmr_err *e)
-{
-	const struct bmr_url *u = h->place->url;
-	bool v6 = strchr(u->host, ':') != NULL;
-	char port[8] = "";
-
-	if (u->port)
-		snprintf(port, sizeof port, ":%u", u->port);
-	if (asprintf(&h->url, "%s://%s%s%s%s%s%s%s", bmr_url_scheme_name(u->scheme), v6 ? "[" : "",
-	             u->host, v6 ? "]" : "", port, u->raw_path, u->query ? "?" : "",
-	             u->query ? u->query : "") >= 0)
-		return 0;
-	h->url = NULL;
-	return bmr_err_nomem(e, "a URL");
-}
-
-static void set_trust(CURL *easy, const struct bmr_source_options *o)
-{
-	curl_easy_setopt(easy, CURLOPT_SSL_VERIFYPEER, 1L);
-	curl_easy_setopt(easy, CURLOPT_SSL_VERIFYHOST, 2L);
-	if (!o->ca_file)
-		return;
-	curl_easy_setopt(easy, CURLOPT_CAINFO, o->ca_file);
-	curl_easy_setopt(easy, CURLOPT_CAPATH, NULL);
-}
-
-/* libcurl gives them to the first host only, never to one it is redirected to. */
-static void set_login(CURL *easy, const struct bmr_place *place)
-{
-	if (place->options->netrc_file) {
-		curl_easy_setopt(easy, CURLOPT_NETRC, (long)CURL_NETRC_OPTIONAL);
-		curl_easy_setopt(easy, CURLOPT_NETRC_FILE, place->options->netrc_file);
-	}
-	if (!place->credentials.user)
-		return;
-	curl_easy_setopt(easy, CURLOPT_HTTPAUTH, (long)CURLAUTH_BASIC);
-	curl_easy_setopt(easy, CURLOPT_USERNAME, place->credentials.user);
-	curl_easy_setopt(easy, CURLOPT_PASSWORD,
-	                 place->credentials.password ? place->credentials.password : "");
-}
-
-/* From https nobody is sent to http, where the answer could be anybody's. */
-static const char *allowed_redirects(enum bmr_url_scheme scheme)
-{
-	return scheme == BMR_URL_HTTPS ? "https" : "http,https";
-}
-
-static void set_options(struct http *h)
-{
-	CURL *easy = h->easy;
-	enum bmr_url_scheme scheme = h->place->url->scheme;
-
-	curl_easy_setopt(easy, CURLOPT_URL, h->url);
-	curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, h->ftp ? "ftp" : "http,https");
-	curl_easy_setopt(easy, CURLOPT_REDIR_PROTOCOLS_STR, allowed_redirects(scheme));
-	curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 1L);
-	curl_easy_setopt(easy, CURLOPT_MAXREDIRS, REDIRECTS_MAX);
-	curl_easy_setopt(easy, CURLOPT_FAILONERROR, 1L);
-	curl_easy_setopt(easy, CURLOPT_FILETIME, 1L);
-	curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
-	curl_easy_setopt(easy, CURLOPT_USERAGENT, "bmr");
-	curl_easy_setopt(easy, CURLOPT_BUFFERSIZE, RECEIVE_SIZE);
-	curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, (long)h->place->stall_ms);
-	/* No SIGALRM in a program with threads; and no waiting for a name server at the end. */
-	curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
-	curl_easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L);
-	curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, h->detail);
-	curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, receive);
-	curl_easy_setopt(easy, CURLOPT_WRITEDATA, h);
-	set_trust(easy, h->place->options);
-	set_login(easy, h->place);
 }
 
 static struct http *new_http(const struct bmr_place *place)
@@ -448,9 +372,10 @@ static int learn(struct http *h, uint64_t off, struct bmr_err *e)
 {
 	struct http_answer a = {0};
 
-	if (make_url(h, e) < 0)
+	if (bmr_http_prepare(h->easy, h->place, "", h->detail, e) < 0)
 		return -1;
-	set_options(h);
+	curl_easy_setopt(h->easy, CURLOPT_WRITEFUNCTION, receive);
+	curl_easy_setopt(h->easy, CURLOPT_WRITEDATA, h);
 	if (start(h, off, &a, e) < 0)
 		return -1;
 	if (off == 0 && probe_ranges(h, &a, e) < 0)

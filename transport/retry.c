@@ -33,6 +33,13 @@ void bmr_retry_alive(struct bmr_retry *r)
 	r->since = bmr_clock_ms();
 }
 
+unsigned bmr_retry_left_ms(const struct bmr_retry *r)
+{
+	uint64_t passed = bmr_clock_ms() - r->since;
+
+	return passed < r->timeout_ms ? r->timeout_ms - (unsigned)passed : 0;
+}
+
 bool bmr_retry_sleep(int stop_fd, unsigned ms)
 {
 	struct pollfd stop = {.fd = stop_fd, .events = POLLIN};

@@ -43,6 +43,9 @@ void bmr_retry_alive(struct bmr_retry *r);
  * work was stopped (BMR_E_STOPPED). */
 int bmr_retry_again(struct bmr_retry *r, struct bmr_err *e);
 
+/* Milliseconds until it will give up. */
+unsigned bmr_retry_left_ms(const struct bmr_retry *r);
+
 /* Wait for ms milliseconds.  false: stop_fd became readable. */
 bool bmr_retry_sleep(int stop_fd, unsigned ms);
 

@@ -16,12 +16,8 @@
 #include "transport/source_ops.h"
 #include "transport/url.h"
 
-#define DEFAULT_TIMEOUT_MS 50000
-#define DEFAULT_RETRIES 100
-/* A third of the time-out leaves room for a second and third try; 15 s make the first notice of a
- * dead server come soon even if the time-out is long. */
-#define LONGEST_STALL_MS 15000
 #define LANES_MAX 4
+#define LAST_TRY_MS 1000
 
 static const struct bmr_source_ops *const backends[] = {
 	[BMR_URL_FILE] = &bmr_local_ops,   [BMR_URL_DISK] = &bmr_medium_ops,
@@ -32,8 +28,9 @@ static const struct bmr_source_ops *const backends[] = {
 
 /* A connection and who has it. */
 struct lane {
-	struct bmr_conn *conn; /* owned by the thread that set busy; NULL: to be opened */
-	bool busy;             /* under the source's lock */
+	struct bmr_place place; /* the source's, with the patience of the try under way */
+	struct bmr_conn *conn;  /* owned by the thread that set busy; NULL: to be opened */
+	bool busy;              /* under the source's lock */
 };
 
 struct bmr_source {
@@ -81,6 +78,19 @@ static bool is_fresh(const struct bmr_conn *conn)
 	return conn->idle_ms == 0 || bmr_clock_ms() - conn->used < conn->idle_ms;
 }
 
+/* The last try must not go on long after the time to give up. */
+static void set_patience(const struct bmr_source *s, struct lane *lane,
+                         const struct bmr_retry *retry)
+{
+	unsigned left_ms = bmr_retry_left_ms(retry);
+
+	lane->place = s->place;
+	if (left_ms < lane->place.stall_ms)
+		lane->place.stall_ms = left_ms > LAST_TRY_MS ? left_ms : LAST_TRY_MS;
+	if (lane->place.stall_ms > s->place.stall_ms)
+		lane->place.stall_ms = s->place.stall_ms;
+}
+
 /* One try to have a connection to the same image. */
 static int connect_lane(struct bmr_source *s, struct lane *lane, uint64_t off, struct bmr_err *e)
 {
@@ -89,7 +99,7 @@ static int connect_lane(struct bmr_source *s, struct lane *lane, uint64_t off, s
 	close_lane(lane);
 	if (bmr_retry_stopped(s->place.stop_fd))
 		return bmr_err_set(e, BMR_E_STOPPED, 0, "stopped");
-	if (s->ops->open(&s->place, off, &lane->conn, e) < 0)
+	if (s->ops->open(&lane->place, off, &lane->conn, e) < 0)
 		return -1;
 	lane->conn->ops = s->ops;
 	lane->conn->used = bmr_clock_ms();
@@ -188,6 +198,7 @@ static int read_with_retry(struct bmr_source *s, struct lane *lane, char *buf, s
 
 		if (bmr_retry_stopped(s->place.stop_fd))
 			return bmr_err_set(e, BMR_E_STOPPED, 0, "stopped");
+		set_patience(s, lane, &retry);
 		if (read_once(s, lane, buf, len, off, done, &ended, e) == 0)
 			break;
 		note_progress(&retry, lane, *done > before);
@@ -221,20 +232,21 @@ int bmr_source_read(struct bmr_source *s, void *buf, size_t len, uint64_t off, s
 }
 
 /* A fresh connection, with retries. */
-static int connect_with_retry(const struct bmr_source *s, struct bmr_conn **conn, struct bmr_err *e)
+static int connect_with_retry(const struct bmr_source *s, struct lane *lane, struct bmr_err *e)
 {
 	struct bmr_retry retry;
 
 	bmr_retry_begin(&retry, s->options.log, s->options.timeout_ms, s->options.retries,
 	                s->place.stop_fd);
-	for (;;) {
-		if (s->ops->open(&s->place, 0, conn, e) == 0) {
-			(*conn)->ops = s->ops;
+	do {
+		set_patience(s, lane, &retry);
+		if (s->ops->open(&lane->place, 0, &lane->conn, e) == 0) {
+			lane->conn->ops = s->ops;
+			lane->conn->used = bmr_clock_ms();
 			return 0;
 		}
-		if (bmr_retry_again(&retry, e) < 0)
-			return -1;
-	}
+	} while (bmr_retry_again(&retry, e) == 0);
+	return -1;
 }
 
 int bmr_source_check_unchanged(struct bmr_source *s, struct bmr_err *e)
@@ -242,50 +254,20 @@ int bmr_source_check_unchanged(struct bmr_source *s, struct bmr_err *e)
 	struct lane lane = {0};
 	int rc;
 
-	if (connect_with_retry(s, &lane.conn, e) < 0)
+	if (connect_with_retry(s, &lane, e) < 0)
 		return bmr_err_while(e, "asking whether the image is still the same");
 	rc = is_changed(s, lane.conn, e);
 	close_lane(&lane);
 	return rc;
 }
 
-static void set_options(struct bmr_source *s, const struct bmr_source_options *options)
-{
-	struct bmr_source_options *o = &s->options;
-
-	if (options)
-		*o = *options;
-	if (o->timeout_ms == 0)
-		o->timeout_ms = DEFAULT_TIMEOUT_MS;
-	if (o->retries == 0)
-		o->retries = DEFAULT_RETRIES;
-	if (!o->medium_id_file)
-		o->medium_id_file = "/etc/bmr/medium-id";
-	if (!o->sysfs)
-		o->sysfs = "/sys";
-	s->place.url = &s->url;
-	s->place.options = o;
-	s->place.stall_ms = o->timeout_ms / 3 < LONGEST_STALL_MS ? o->timeout_ms / 3
-	                                                         : LONGEST_STALL_MS;
-	if (s->place.stall_ms == 0)
-		s->place.stall_ms = 1;
-	s->place.credentials = o->credentials;
-	if (!o->credentials.user && !o->credentials.password && s->url.user) {
-		s->place.credentials.user = s->url.user;
-		s->place.credentials.password = s->url.password;
-	}
-	if (!s->place.credentials.domain)
-		s->place.credentials.domain = s->url.domain;
-}
-
 static int connect_first(struct bmr_source *s, struct bmr_err *e)
 {
-	struct bmr_conn *conn;
+	const struct bmr_conn *conn;
 
-	if (connect_with_retry(s, &conn, e) < 0)
+	if (connect_with_retry(s, &s->lanes[0], e) < 0)
 		return -1;
-	conn->used = bmr_clock_ms();
-	s->lanes[0].conn = conn;
+	conn = s->lanes[0].conn;
 	s->size = conn->size;
 	s->seekable = conn->seekable;
 	s->device = conn->device;
@@ -319,7 +301,7 @@ static int open_url(const struct bmr_source_ops *ops, struct bmr_url *url,
 	}
 	s->url = *url;
 	memset(url, 0, sizeof *url);
-	set_options(s, options);
+	bmr_place_fill(&s->place, &s->url, options, &s->options);
 	if (s->place.stop_fd < 0) {
 		bmr_err_set(e, BMR_E_NOMEM, errno, "cannot make an eventfd");
 		bmr_source_close(s);

@@ -27,6 +27,11 @@ struct bmr_place {
 	int stop_fd; /* readable from bmr_source_stop on: poll it in every wait */
 };
 
+/* Fill *place, all but stop_fd, for url and the options given (NULL: none); *own, which must be zero,
+ * keeps those with the defaults in.  url and own must outlive the place. */
+void bmr_place_fill(struct bmr_place *place, const struct bmr_url *url,
+                    const struct bmr_source_options *given, struct bmr_source_options *own);
+
 #define BMR_IDENTITY_SIZE 320
 
 struct bmr_source_ops;

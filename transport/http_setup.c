@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "transport/http_setup.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "base/err.h"
+
+#define REDIRECTS_MAX 5L
+
+static int set_url(CURL *easy, const struct bmr_url *u, const char *suffix, struct bmr_err *e)
+{
+	AUTO_FREE char *text = NULL;
+	bool v6 = strchr(u->host, ':') != NULL;
+	char port[8] = "";
+
+	if (u->port)
+		snprintf(port, sizeof port, ":%u", u->port);
+	if (asprintf(&text, "%s://%s%s%s%s%s%s%s%s", bmr_url_scheme_name(u->scheme), v6 ? "[" : "",
+	             u->host, v6 ? "]" : "", port, u->raw_path, suffix, u->query ? "?" : "",
+	             u->query ? u->query : "") < 0) {
+		text = NULL;
+		return bmr_err_nomem(e, "a URL");
+	}
+	if (curl_easy_setopt(easy, CURLOPT_URL, text) != CURLE_OK) /* copies it */
+		return bmr_err_nomem(e, "a URL");
+	return 0;
+}
+
+static void set_trust(CURL *easy, const struct bmr_source_options *o)
+{
+	curl_easy_setopt(easy, CURLOPT_SSL_VERIFYPEER, 1L);
+	curl_easy_setopt(easy, CURLOPT_SSL_VERIFYHOST, 2L);
+	if (!o->ca_file)
+		return;
+	curl_easy_setopt(easy, CURLOPT_CAINFO, o->ca_file);
+	curl_easy_setopt(easy, CURLOPT_CAPATH, NULL);
+}
+
+/* libcurl gives them to the first host only, never to one it is redirected to. */
+static void set_login(CURL *easy, const struct bmr_place *place)
+{
+	if (place->options->netrc_file) {
+		curl_easy_setopt(easy, CURLOPT_NETRC, (long)CURL_NETRC_OPTIONAL);
+		curl_easy_setopt(easy, CURLOPT_NETRC_FILE, place->options->netrc_file);
+	}
+	if (!place->credentials.user)
+		return;
+	curl_easy_setopt(easy, CURLOPT_HTTPAUTH, (long)CURLAUTH_BASIC);
+	curl_easy_setopt(easy, CURLOPT_USERNAME, place->credentials.user);
+	curl_easy_setopt(easy, CURLOPT_PASSWORD,
+	                 place->credentials.password ? place->credentials.password : "");
+}
+
+static void set_protocols(CURL *easy, enum bmr_url_scheme scheme)
+{
+	curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, scheme == BMR_URL_FTP ? "ftp" : "http,https");
+	/* From https nobody is sent to http, where the answer could be anybody's. */
+	curl_easy_setopt(easy, CURLOPT_REDIR_PROTOCOLS_STR,
+	                 scheme == BMR_URL_HTTPS ? "https" : "http,https");
+	curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 1L);
+	curl_easy_setopt(easy, CURLOPT_MAXREDIRS, REDIRECTS_MAX);
+	curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
+	curl_easy_setopt(easy, CURLOPT_FAILONERROR, 1L);
+	curl_easy_setopt(easy, CURLOPT_FILETIME, 1L);
+	curl_easy_setopt(easy, CURLOPT_USERAGENT, "bmr");
+}
+
+int bmr_http_prepare(CURL *easy, const struct bmr_place *place, const char *suffix, char *detail,
+                     struct bmr_err *e)
+{
+	if (set_url(easy, place->url, suffix, e) < 0)
+		return -1;
+	set_protocols(easy, place->url->scheme);
+	set_trust(easy, place->options);
+	set_login(easy, place);
+	curl_easy_setopt(easy, CURLOPT_BUFFERSIZE, BMR_HTTP_BUFFER_SIZE);
+	curl_easy_setopt(easy, CURLOPT_UPLOAD_BUFFERSIZE, BMR_HTTP_BUFFER_SIZE);
+	curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, (long)place->stall_ms);
+	/* No SIGALRM in a program with threads; and no waiting for a name server at the end. */
+	curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
+	curl_easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L);
+	curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, detail);
+	return 0;
+}

@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* http_setup.h - the options that every libcurl transfer of ours has; private to transport/. */
+#ifndef BMR_TRANSPORT_HTTP_SETUP_H
+#define BMR_TRANSPORT_HTTP_SETUP_H
+
+#include <curl/curl.h>
+
+#include "transport/source_ops.h"
+
+#define BMR_HTTP_BUFFER_SIZE (256L * 1024)
+
+/* Set address (the place's URL with `suffix` behind its path), trust, login, redirects and limits.
+ * detail: CURL_ERROR_SIZE bytes that live as long as easy.  Errors: BMR_E_NOMEM. */
+int bmr_http_prepare(CURL *easy, const struct bmr_place *place, const char *suffix, char *detail,
+                     struct bmr_err *e);
+
+#endif
