@@ -215,4 +215,8 @@ up 0 "ip=10.6.0.5:::24::e1:none"
 says "e1 (" "static 10.6.0.5/24"
 [ "$took" -ge 1 ] || die "it did not wait for the cable"
 wait $!
+down
+up 0 "ip=dhcp"
+says "e0 ($mac): DHCP 10.9.0." "e1 (" "not needed: a link, but slower to answer"
+within 20
 echo "200-net-up: ok"
