@@ -125,7 +125,7 @@ static const char *const table_names[] = {
 static void print_info_json(const struct bmr_job *job)
 {
 	const struct bmr_image *i = &job->image;
-	struct bmr_json j = {stdout, false};
+	struct bmr_json j = {.out = stdout};
 
 	bmr_json_open(&j, NULL, '{');
 	bmr_json_text(&j, "url", bmr_source_name(job->source));

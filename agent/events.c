@@ -103,12 +103,13 @@ static char *build(struct bmr_events *ev, const char *name,
 {
 	char *text = NULL;
 	FILE *out = open_memstream(&text, len);
-	struct bmr_json j = {out, false};
+	struct bmr_json j = {.out = out};
 
 	if (!out)
 		return NULL;
 	bmr_json_open(&j, NULL, '{');
-	bmr_json_text(&j, "event", name);
+	bmr_json_text(&j, "event", name); /* ours, whatever the secrets are */
+	j.log = ev->log;
 	bmr_json_seconds(&j, "time", clock_s(CLOCK_REALTIME));
 	bmr_json_seconds(&j, "seconds", clock_s(CLOCK_MONOTONIC) - ev->start);
 	bmr_json_text(&j, "host", ev->host);
@@ -128,12 +129,13 @@ void bmr_events_send(struct bmr_events *ev, const char *name,
 	AUTO_FREE char *text = NULL;
 	size_t len;
 
+	if (!ev)
+		return;
 	pthread_mutex_lock(&ev->lock);
 	text = build(ev, name, add, ctx, &len);
 	if (text) {
-		bmr_log_redact(ev->log, text, len + 1);
 		if (ev->fd >= 0) {
-			write_line(ev->fd, text, strlen(text));
+			write_line(ev->fd, text, len);
 			write_line(ev->fd, "\n", 1);
 		}
 		bmr_report_send(ev->report, text);

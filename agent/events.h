@@ -34,7 +34,7 @@ int bmr_events_to_url(struct bmr_events *ev, const char *url, const char *ca_fil
 /* Who says so; copied. */
 void bmr_events_host(struct bmr_events *ev, const char *host);
 
-/* One event: add() writes its further members, and may be NULL. */
+/* One event: add() writes its further members, and may be NULL.  ev may be NULL: nothing is sent. */
 void bmr_events_send(struct bmr_events *ev, const char *name,
 		     void (*add)(void *ctx, struct bmr_json *j), void *ctx);
 

@@ -4,6 +4,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/sysmacros.h>
 #include <time.h>
 
@@ -17,6 +18,7 @@
 #include "imaging/disk.h"
 #include "imaging/select.h"
 #include "imaging/verify.h"
+#include "transport/url.h"
 
 #define SOURCE_DISKS_MAX 16
 #define BYTES_TEXT_SIZE 32
@@ -120,6 +122,24 @@ void bmr_job_close(struct bmr_job *job)
 
 /* --- the target --- */
 
+/* The rules for disks know what disk an image comes from; a file could still be its own image. */
+static int check_file(struct bmr_job *job, const struct bmr_target_info *target, struct bmr_err *e)
+{
+	struct bmr_url url;
+	struct stat image;
+	struct stat file;
+	bool same = bmr_url_parse(bmr_source_name(job->source), &url, e) == 0 &&
+		    url.scheme == BMR_URL_FILE && stat(url.path, &image) == 0 &&
+		    stat(target->path, &file) == 0 && image.st_dev == file.st_dev &&
+		    image.st_ino == file.st_ino;
+
+	bmr_url_clear(&url);
+	if (same)
+		return bmr_err_set(e, BMR_E_REFUSED, 0,
+				   "'%s' is the image itself; nothing was written", target->path);
+	return bmr_restore_check(&job->image, target, e);
+}
+
 int bmr_job_check_target(struct bmr_job *job, const struct bmr_target_info *target,
 			 struct bmr_disk *disk, struct bmr_err *e)
 {
@@ -137,7 +157,7 @@ int bmr_job_check_target(struct bmr_job *job, const struct bmr_target_info *targ
 
 	memset(disk, 0, sizeof *disk);
 	if (target->is_file)
-		return bmr_restore_check(&job->image, target, e);
+		return check_file(job, target, e);
 	if (bmr_disk_read(NULL, target->dev, disk, e) < 0 ||
 	    bmr_choose_source_disks(job, sources, SOURCE_DISKS_MAX, &rules.source_disk_count, e) < 0)
 		return -1;

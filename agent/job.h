@@ -37,7 +37,8 @@ void bmr_job_close(struct bmr_job *job);
 void bmr_job_source_options(struct bmr_session *session, struct bmr_source_options *options);
 
 /* Do the rules allow this device as a target (select.h)?  disk is filled and is to be cleared.
- * For a regular file there are none: *disk stays empty.  Errors: BMR_E_REFUSED. */
+ * A regular file may be anything but the image itself; *disk stays empty.
+ * Errors: BMR_E_REFUSED. */
 int bmr_job_check_target(struct bmr_job *job, const struct bmr_target_info *target,
 			 struct bmr_disk *disk, struct bmr_err *e);
 

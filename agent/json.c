@@ -3,6 +3,11 @@
 
 #include <inttypes.h>
 #include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "base/log.h"
 
 /* Length of the UTF-8 sequence at s (RFC 3629), 0 if it is none. */
 static size_t utf8_length(const unsigned char *s)
@@ -67,8 +72,15 @@ void bmr_json_close(struct bmr_json *j, char bracket)
 
 void bmr_json_text(struct bmr_json *j, const char *name, const char *value)
 {
+	size_t size = 3 * strlen(value) + 1; /* a secret of one character becomes three stars */
+	AUTO_FREE char *clean = j->log ? malloc(size) : NULL;
+
 	begin(j, name);
-	put_string(j->out, value);
+	if (clean) {
+		strcpy(clean, value);
+		bmr_log_redact(j->log, clean, size);
+	}
+	put_string(j->out, clean ? clean : j->log ? "" : value);
 }
 
 void bmr_json_number(struct bmr_json *j, const char *name, uint64_t value)

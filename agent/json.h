@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* json.h - writes one JSON object or array to a stream (RFC 8259), member by member.
  *
- *	struct bmr_json j = {out};
+ *	struct bmr_json j = {.out = out};
  *	bmr_json_open(&j, NULL, '{');
  *	bmr_json_text(&j, "event", "start");
  *	bmr_json_number(&j, "bytes", 42);
  *	bmr_json_close(&j, '}');
  *
- * Inside an array names are NULL.  Bytes that are not UTF-8 text come out as '?'.
+ * Inside an array names are NULL.  Bytes that are not UTF-8 text come out as '?'.  Secrets are taken
+ * out of texts, and of nothing else: numbers and names stay what they are, and the line JSON.
  */
 #ifndef BMR_AGENT_JSON_H
 #define BMR_AGENT_JSON_H
@@ -16,9 +17,12 @@
 #include <stdint.h>
 #include <stdio.h>
 
+struct bmr_log;
+
 struct bmr_json {
 	FILE *out;
 	bool comma; /* a member was written: the next one needs a comma */
+	struct bmr_log *log; /* knows the secrets; may be NULL */
 };
 
 void bmr_json_open(struct bmr_json *j, const char *name, char bracket);

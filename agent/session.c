@@ -57,7 +57,10 @@ static void *signals_main(void *arg)
 	int number;
 
 	while (sigwait(&set, &number) == 0 && number != END_SIGNAL) {
-		atomic_store(&s->stop, true);
+		/* The second one is from somebody who does not want to wait: at no moment does an
+		 * end lead to a disk that boots and is wrong. */
+		if (atomic_exchange(&s->stop, true))
+			_exit(128 + number);
 		pthread_mutex_lock(&s->lock);
 		if (s->source)
 			bmr_source_stop(s->source);

@@ -25,7 +25,7 @@ struct bmr_session {
 	struct bmr_screen *screen;
 	struct bmr_events *events;
 	FILE *log_file;	  /* NULL: none */
-	atomic_bool stop; /* set by SIGINT, SIGTERM, SIGHUP */
+	atomic_bool stop; /* set by SIGINT, SIGTERM, SIGHUP; a second one ends at once */
 	pthread_t signals;
 	pthread_mutex_t lock;	   /* guards source */
 	struct bmr_source *source; /* to be stopped with the session */

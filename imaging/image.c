@@ -57,22 +57,6 @@ static int read_head(struct bmr_source *source, enum bmr_format format, uint8_t 
 	return rc;
 }
 
-/* RFC 1952: the last four bytes are the size of the last member, modulo 2^32; with several members
- * or over 4 GiB the disk is larger still. */
-static int gzip_size(struct bmr_source *source, struct bmr_image *image, struct bmr_err *e)
-{
-	uint8_t tail[4];
-	size_t got;
-
-	if (image->file_size < 18) /* header and trailer */
-		return 0;
-	if (bmr_source_read(source, tail, sizeof tail, image->file_size - 4, &got, e) < 0)
-		return -1;
-	image->at_least = (uint32_t)tail[0] | (uint32_t)tail[1] << 8 | (uint32_t)tail[2] << 16 |
-			  (uint32_t)tail[3] << 24;
-	return 0;
-}
-
 /* The .xz format ends with an index of its blocks and a footer that tells the index's size. */
 static int xz_size(struct bmr_source *source, struct bmr_image *image, struct bmr_err *e)
 {
@@ -102,6 +86,8 @@ static int xz_size(struct bmr_source *source, struct bmr_image *image, struct bm
 	if (lzma_index_buffer_decode(&index, &memory, NULL, buffer, &pos, got) != LZMA_OK)
 		return 0;
 	image->at_least = lzma_index_uncompressed_size(index);
+	/* Of one stream only: there may be others before it. */
+	image->exact = lzma_index_file_size(index) == image->file_size;
 	lzma_index_end(index, NULL);
 	return 0;
 }
@@ -110,8 +96,11 @@ static void zstd_facts(const uint8_t *file, size_t len, struct bmr_image *image)
 {
 	unsigned long long size = ZSTD_getFrameContentSize(file, len);
 
+	if (len < 5 || file[0] != 0x28) /* a skippable frame comes first: it tells nothing */
+		return;
 	/* RFC 8878, 3.1.1.1.1: bit 2 of the descriptor, which follows the magic. */
-	image->has_checksum = len > 4 && (file[4] & 4);
+	image->has_checksum = file[4] & 4;
+	/* Of the first frame. */
 	if (size != ZSTD_CONTENTSIZE_ERROR && size != ZSTD_CONTENTSIZE_UNKNOWN)
 		image->at_least = size;
 }
@@ -138,7 +127,8 @@ static int read_declared_size(struct bmr_source *source, const uint8_t *file, si
 
 	switch (image->format) {
 	case BMR_FORMAT_RAW:
-		if (image->file_size != BMR_SOURCE_SIZE_UNKNOWN)
+		image->exact = image->file_size != BMR_SOURCE_SIZE_UNKNOWN;
+		if (image->exact)
 			image->size = image->at_least = image->file_size;
 		return 0;
 	case BMR_FORMAT_ZSTD:
@@ -147,17 +137,35 @@ static int read_declared_size(struct bmr_source *source, const uint8_t *file, si
 	case BMR_FORMAT_LZ4:
 		lz4_facts(file, len, image);
 		return 0;
-	case BMR_FORMAT_GZIP:
-		image->has_checksum = true;
-		return can_jump ? gzip_size(source, image, e) : 0;
 	case BMR_FORMAT_XZ:
 		image->has_checksum = true;
 		return can_jump ? xz_size(source, image, e) : 0;
+	case BMR_FORMAT_GZIP:
 	case BMR_FORMAT_BZIP2:
 		image->has_checksum = true;
 		return 0;
 	}
 	return 0;
+}
+
+/* A tar archive, a qcow2 image or a second layer of compression, packed: restored as it is, it would
+ * not boot either. */
+static int check_inside(const struct bmr_image *image, const uint8_t *head, size_t len,
+			struct bmr_err *e)
+{
+	enum bmr_format inside = BMR_FORMAT_RAW;
+
+	if (image->format == BMR_FORMAT_RAW)
+		return 0;
+	if (bmr_format_detect(head, len, &inside, e) < 0)
+		return bmr_err_while(e, "looking into the %s data",
+				     bmr_format_name(image->format));
+	if (inside == BMR_FORMAT_RAW)
+		return 0;
+	return bmr_err_set(e, BMR_E_DATA, 0,
+			   "this is not an image bmr can restore: it is %s data within %s data; "
+			   "unpack it once",
+			   bmr_format_name(inside), bmr_format_name(image->format));
 }
 
 static int inspect(struct bmr_source *source, uint8_t *head, struct bmr_image *image,
@@ -170,13 +178,16 @@ static int inspect(struct bmr_source *source, uint8_t *head, struct bmr_image *i
 	if (bmr_source_read(source, file, sizeof file, 0, &file_len, e) < 0 ||
 	    bmr_format_detect(file, file_len, &image->format, e) < 0 ||
 	    read_declared_size(source, file, file_len, image, e) < 0 ||
-	    read_head(source, image->format, head, &len, e) < 0)
+	    read_head(source, image->format, head, &len, e) < 0 ||
+	    check_inside(image, head, len, e) < 0)
 		return -1;
 	bmr_layout_read(head, len, &image->layout);
 	if (image->size > 0 && bmr_image_check_size(image, image->size, 512, e) < 0)
 		return -1;
 	if (image->layout.needed > image->at_least)
 		image->at_least = image->layout.needed;
+	/* The backup of a GPT is in the last sector of its disk. */
+	image->exact |= image->layout.table == BMR_TABLE_GPT;
 	return 0;
 }
 

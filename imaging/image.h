@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* image.h - what can be known of an image before it is restored: its first MiB is unpacked and
- * looked at, and where the source can jump, its last bytes. */
+ * looked at, and where the source can jump, the index of an .xz file at its end.
+ *
+ * The last four bytes of a gzip file, its size modulo 2^32, are not believed: with several members,
+ * over 4 GiB, or where the file was cut, they say nothing. */
 #ifndef BMR_IMAGING_IMAGE_H
 #define BMR_IMAGING_IMAGE_H
 
@@ -20,12 +23,14 @@ struct bmr_image {
 	uint64_t file_size; /* compressed; BMR_SOURCE_SIZE_UNKNOWN if the server does not say */
 	uint64_t size;	    /* of the disk, in bytes; 0: known only at the end */
 	uint64_t at_least;  /* the disk's size is no less than this if the image is whole */
+	bool exact;	    /* and, unless something is very odd, no more either */
 	bool has_checksum;  /* the format guards its content by a checksum */
 };
 
 /* Look at the image.  Leaves the source where a read from 0 may follow.
- * Errors: the source's; BMR_E_DATA: not an image, damaged at its start, or (raw) not a whole number
- * of sectors or shorter than its own partition table says. */
+ * Errors: the source's; BMR_E_DATA: not an image (nor what is packed in it: an archive, a compressed
+ * file), damaged at its start, or (raw) not a whole number of sectors or shorter than its own
+ * partition table says. */
 int bmr_image_inspect(struct bmr_source *source, struct bmr_image *image, struct bmr_err *e);
 
 /* Is the size of the finished stream one that this image can have?  Errors: BMR_E_DATA: not a

@@ -74,7 +74,8 @@ static void release(struct run *r, struct slot *s)
 	pthread_mutex_unlock(&r->lock);
 }
 
-/* Take the next chunk in order from *cursor; NULL when there is none left or the run failed. */
+/* Take the next chunk in order from *cursor; NULL when there is none left.  After a failure the
+ * chunks before it are still taken: one of them may fail as well, and is then the one to name. */
 static struct slot *claim(struct run *r, uint64_t *cursor)
 {
 	struct slot *s = NULL;
@@ -82,7 +83,7 @@ static struct slot *claim(struct run *r, uint64_t *cursor)
 	pthread_mutex_lock(&r->lock);
 	while (!r->failed && !r->complete && *cursor == r->produced)
 		pthread_cond_wait(&r->changed, &r->lock);
-	if (!r->failed && *cursor < r->produced)
+	if (*cursor < r->produced && (!r->failed || *cursor < r->failed_at))
 		s = slot_of(r, (*cursor)++);
 	pthread_mutex_unlock(&r->lock);
 	return s;

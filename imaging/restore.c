@@ -9,6 +9,7 @@
 #include "base/err.h"
 #include "base/log.h"
 #include "base/size.h"
+#include "imaging/checked.h"
 #include "imaging/image.h"
 #include "imaging/proof.h"
 #include "imaging/readback.h"
@@ -17,7 +18,6 @@
 #include "imaging/zero.h"
 #include "transport/source.h"
 
-#define REWRITES_MAX 2
 #define REREAD_TIMEOUT_MS 10000
 /* What may lie at the end of a disk and come back to life: a backup GPT (34 sectors), md and ZFS
  * labels (up to 512 KiB). */
@@ -30,9 +30,18 @@ struct worker_state { /* one thread's */
 	uint8_t *disk; /* what the disk holds, for compare */
 };
 
+/* What a failure leaves behind. */
+enum disk_state {
+	DISK_UNTOUCHED,	 /* LBA 0 is, or may still be, what it was, and so is the rest */
+	DISK_UNBOOTABLE, /* LBA 0 is zero */
+	DISK_FINISHING,	 /* LBA 0 is being written; all else is right */
+};
+
 struct run {
 	const struct bmr_restore *r;
 	struct bmr_target *target;
+	struct bmr_checked checked;
+	enum disk_state state;
 	struct bmr_proof *proof;
 	uint64_t limit; /* the disk's size */
 	uint8_t *first; /* the first chunk, withheld until the end; written by one worker only */
@@ -255,10 +264,12 @@ static int read_back(struct run *run, const struct bmr_pipe_result *pipe,
 	uint64_t bad = 0;
 	uint64_t first = 0;
 
+	/* What was read for comparing does not count. */
+	atomic_store(&run->r->progress->verified, 0);
 	atomic_store(&run->r->progress->to_verify, pipe->size);
 	if (read_back_once(run, pipe->size, false, &bad, &first, e) < 0)
 		return -1;
-	for (int i = 0; bad > 0 && i < REWRITES_MAX; i++) {
+	for (int i = 0; bad > 0 && i < BMR_REWRITES_MAX; i++) {
 		bmr_log_say(run->r->log, BMR_LOG_NOTICE,
 			    "'%s' reads back wrong in %" PRIu64 " places, the first at byte %" PRIu64
 			    "; writing them again",
@@ -274,53 +285,46 @@ static int read_back(struct run *run, const struct bmr_pipe_result *pipe,
 				   " MiB-chunks read back wrong after %d rewrites, the first at "
 				   "sector %" PRIu64,
 				   run->r->target->path, bad * bmr_proof_group(run->proof),
-				   REWRITES_MAX, first / run->r->target->sector);
+				   BMR_REWRITES_MAX, first / run->r->target->sector);
 	return 0;
 }
 
 /* --- steps 2, 5, 6 --- */
 
-/* Write a part of the first chunk, flush, and read it back. */
+/* Write a part of the first chunk. */
 static int put_first(struct run *run, size_t from, size_t to, struct bmr_err *e)
 {
-	AUTO_FREE uint8_t *disk = NULL;
-
 	if (from == to)
 		return 0;
-	disk = aligned_alloc(BMR_CHUNK_ALIGN, BMR_CHUNK_SIZE);
-	if (!disk)
-		return bmr_err_nomem(e, "reading back");
-	/* A copy with an aligned start: O_DIRECT wants its buffers so. */
-	memcpy(disk, run->first + from, to - from);
-	if (bmr_target_write(run->target, disk, to - from, from, e) < 0 ||
-	    bmr_target_flush(run->target, e) < 0)
+	if (bmr_checked_write(&run->checked, run->first + from, to - from, from, e) < 0)
 		return -1;
-	if (!run->r->read_back)
-		return 0;
-	if (bmr_target_drop_cache(run->target, e) < 0 ||
-	    bmr_target_read(run->target, disk, to - from, from, e) < 0)
-		return -1;
-	atomic_fetch_add(&run->r->progress->verified, to - from);
-	if (memcmp(disk, run->first + from, to - from) != 0)
-		return bmr_err_set(e, BMR_E_TARGET, 0,
-				   "'%s' does not hold what was written to its first MiB",
-				   run->r->target->path);
+	if (run->r->read_back)
+		atomic_fetch_add(&run->r->progress->verified, to - from);
 	return 0;
 }
 
 static int make_unbootable(struct run *run, struct bmr_err *e)
 {
-	AUTO_FREE uint8_t *zeros = aligned_alloc(BMR_CHUNK_ALIGN, BMR_CHUNK_ALIGN);
-	unsigned sector = run->r->target->sector;
+	static const uint8_t zeros[BMR_CHUNK_ALIGN];
 
-	if (run->r->target->is_new)
-		return 0;
-	if (!zeros)
-		return bmr_err_nomem(e, "one sector");
-	memset(zeros, 0, sector);
-	if (bmr_target_write(run->target, zeros, sector, 0, e) < 0)
+	if (!run->r->target->is_new &&
+	    bmr_checked_write(&run->checked, zeros, run->r->target->sector, 0, e) < 0)
 		return -1;
-	return bmr_target_flush(run->target, e);
+	run->state = DISK_UNBOOTABLE;
+	return 0;
+}
+
+/* LBA 0 last.  If that fails nobody knows what it holds, so it is made zero again as far as the
+ * disk still obeys. */
+static int put_lba0(struct run *run, struct bmr_err *e)
+{
+	struct bmr_err ignored; /* of the two, the first failure is the one to know */
+
+	run->state = DISK_FINISHING;
+	if (put_first(run, 0, run->r->target->sector, e) == 0)
+		return 0;
+	make_unbootable(run, &ignored);
+	return -1;
 }
 
 static int make_bootable(struct run *run, struct bmr_err *e)
@@ -330,7 +334,7 @@ static int make_bootable(struct run *run, struct bmr_err *e)
 
 	enter(run->r, BMR_PHASE_BOOTABLE);
 	if (put_first(run, sector, run->first_len, e) < 0 ||
-	    bmr_target_check_same(run->target, e) < 0 || put_first(run, 0, sector, e) < 0)
+	    bmr_target_check_same(run->target, e) < 0 || put_lba0(run, e) < 0)
 		return -1;
 	if (!bmr_target_reread_table(run->target, REREAD_TIMEOUT_MS, &reason))
 		bmr_log_say(run->r->log, BMR_LOG_NOTICE,
@@ -348,7 +352,10 @@ static int restore_body(struct run *run, struct bmr_restore_result *result, stru
 	struct bmr_pipe_result pipe;
 
 	enter(r, BMR_PHASE_WRITE);
-	if (make_unbootable(run, e) < 0 || stream(run, body_work, &pipe, e) < 0 ||
+	/* A new file gets a size at once: killed half way, it can be restored to again. */
+	if (make_unbootable(run, e) < 0 ||
+	    bmr_target_set_size(run->target, r->image->at_least, e) < 0 ||
+	    stream(run, body_work, &pipe, e) < 0 ||
 	    bmr_image_check_size(r->image, pipe.size, r->target->sector, e) < 0 ||
 	    check_digest(r, &pipe.sha256, e) < 0 ||
 	    bmr_target_set_size(run->target, pipe.size, e) < 0 ||
@@ -360,6 +367,7 @@ static int restore_body(struct run *run, struct bmr_restore_result *result, stru
 		return -1;
 	result->size = pipe.size;
 	result->sha256 = pipe.sha256;
+	result->rewritten += run->checked.rewritten;
 	return 0;
 }
 
@@ -399,33 +407,72 @@ static void free_run(struct run *run)
 	free(run->first);
 }
 
+static int not_written(const struct bmr_restore *r, const char *what, struct bmr_err *e)
+{
+	return bmr_err_while(e, "%s; '%s' was not written", what, r->target->path);
+}
+
+/* The last words on a failure: what the disk is now. */
+static int say_state(const struct run *run, struct bmr_err *e)
+{
+	const char *path = run->r->target->path;
+
+	switch (run->state) {
+	case DISK_UNTOUCHED:
+		return bmr_err_while(e,
+				     "zeroing the first sector of '%s'; nothing else was written",
+				     path);
+	case DISK_UNBOOTABLE:
+		return bmr_err_while(e, "restoring; '%s' is incomplete and does not boot", path);
+	case DISK_FINISHING:
+		break;
+	}
+	return bmr_err_while(e, "writing the first sector, the last of all; do not trust '%s'",
+			     path);
+}
+
+static int restore_opened(struct run *run, struct bmr_restore_result *result, struct bmr_err *e)
+{
+	const struct bmr_restore *r = run->r;
+	struct bmr_err second; /* after a failure closing has nothing to add */
+	int rc;
+
+	run->checked = (struct bmr_checked){run->target, r->read_back, r->log, 0};
+	rc = restore_body(run, result, e);
+	if (rc < 0) {
+		say_state(run, e);
+		/* Empty, it is a new file for the next try. */
+		if (r->target->is_new)
+			bmr_target_set_size(run->target, 0, &second);
+	}
+	return bmr_target_close(run->target, rc < 0 ? &second : e) < 0 ? -1 : rc;
+}
+
 static int write_and_prove(const struct bmr_restore *r, struct bmr_restore_result *result,
 			   struct bmr_err *e)
 {
 	struct run run = {.r = r};
-	struct bmr_err close_err;
 	int rc;
 
 	run.limit = r->target->is_new ? NEW_FILE_MAX : r->target->size;
 	rc = allocate(&run, e);
 	if (rc == 0)
 		rc = bmr_target_open(r->target, &run.target, e);
-	if (rc == 0) {
-		rc = restore_body(&run, result, e);
-		if (rc < 0)
-			bmr_err_while(e, "restoring; '%s' is incomplete and does not boot",
-				      r->target->path);
-		if (bmr_target_close(run.target, &close_err) < 0 && rc == 0) {
-			*e = close_err;
-			rc = -1;
-		}
-	}
+	rc = rc < 0 ? not_written(r, "opening the target", e) : restore_opened(&run, result, e);
 	free_run(&run);
 	return rc;
 }
 
-/* Neither the format nor a partition table says how large the disk is: unpack the image once, so
- * that a disk that is too small is refused before it is touched. */
+/* A disk that is too small must be refused before it is touched.  Where nothing says for certain
+ * how large the image is, it is unpacked once; where a partition table says how much there is at
+ * least, only if the disk is not much larger than that. */
+static bool must_measure(const struct bmr_image *image, const struct bmr_target_info *target)
+{
+	if (target->is_new || image->exact)
+		return false;
+	return image->layout.table == BMR_TABLE_NONE || target->size / 2 < image->at_least;
+}
+
 static int measure(const struct bmr_restore *r, struct bmr_image *image, struct bmr_err *e)
 {
 	struct bmr_pipe pipe = {
@@ -439,11 +486,12 @@ static int measure(const struct bmr_restore *r, struct bmr_image *image, struct 
 	bmr_log_say(r->log, BMR_LOG_NOTICE,
 		    "the image does not say how large it is: reading it once to know");
 	enter(r, BMR_PHASE_MEASURE);
-	if (bmr_pipe_run(&pipe, &result, e) < 0)
-		return bmr_err_while(e, "measuring the image; '%s' was not written",
-				     r->target->path);
+	if (bmr_pipe_run(&pipe, &result, e) < 0 ||
+	    bmr_image_check_size(image, result.size, r->target->sector, e) < 0)
+		return -1;
 	image->size = image->at_least = result.size;
-	return bmr_image_check_size(image, result.size, r->target->sector, e);
+	image->exact = true;
+	return 0;
 }
 
 /* *same: the disk holds the image already. */
@@ -462,7 +510,7 @@ static int compare_first(const struct bmr_restore *r, struct bmr_restore_result 
 
 	enter(r, BMR_PHASE_COMPARE);
 	if (bmr_verify_run(&verify, &found, e) < 0)
-		return bmr_err_while(e, "comparing; '%s' was not written", r->target->path);
+		return -1;
 	*same = found.differing == 0;
 	if (!*same)
 		return 0;
@@ -471,6 +519,24 @@ static int compare_first(const struct bmr_restore *r, struct bmr_restore_result 
 	result->size = found.size;
 	result->sha256 = found.sha256;
 	result->already = true;
+	return 0;
+}
+
+/* Step 1: all that can be found out by reading alone. */
+static int prepare(const struct bmr_restore *r, struct bmr_image *image,
+		   struct bmr_restore_result *result, bool *same, struct bmr_err *e)
+{
+	enter(r, BMR_PHASE_PREPARE);
+	if (must_measure(image, r->target) && measure(r, image, e) < 0)
+		return not_written(r, "measuring the image", e);
+	if (bmr_restore_check(image, r->target, e) < 0)
+		return not_written(r, "checking", e);
+	if (r->compare && !r->target->is_new && compare_first(r, result, same, e) < 0)
+		return not_written(r, "comparing", e);
+	if (!*same && r->stop && atomic_load(r->stop)) {
+		bmr_err_set(e, BMR_E_STOPPED, 0, "stopped");
+		return not_written(r, "preparing", e);
+	}
 	return 0;
 }
 
@@ -483,12 +549,7 @@ int bmr_restore_run(const struct bmr_restore *restore, struct bmr_restore_result
 
 	memset(result, 0, sizeof *result);
 	r.image = &image;
-	enter(&r, BMR_PHASE_PREPARE);
-	if (image.at_least == 0 && !r.target->is_new && measure(&r, &image, e) < 0)
-		return -1;
-	if (bmr_restore_check(&image, r.target, e) < 0)
-		return bmr_err_while(e, "checking; nothing was written");
-	if (r.compare && !r.target->is_new && compare_first(&r, result, &same, e) < 0)
+	if (prepare(&r, &image, result, &same, e) < 0)
 		return -1;
 	if (!same && write_and_prove(&r, result, e) < 0)
 		return -1;

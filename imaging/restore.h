@@ -2,7 +2,7 @@
 /* restore.h - an image onto a disk, in the order that protects the disk.
  *
  *	1  what can be refused is refused, reading only		bmr_restore_check
- *	2  LBA 0 is zeroed alone; flush				nothing boots from here on
+ *	2  LBA 0 is zeroed alone; flush; read back		nothing boots from here on
  *	3  the body, everything but the first MiB, in any order; an old backup GPT behind the image
  *	   is wiped
  *	4  the image's digest and size are checked; flush; everything is read back past the cache;
@@ -10,6 +10,8 @@
  *	5  sectors 1 .. the first MiB; flush; read back
  *	6  LBA 0 alone; flush; read back			only now it can boot
  *	7  the kernel is asked to read the new partition table
+ *
+ * In 2, 5 and 6 too, what reads back wrong is written anew, twice at most.
  *
  * Replayed power cuts at any write of this order leave a disk that is untouched, not bootable, or
  * right; see docs/architecture.md.
@@ -83,7 +85,8 @@ int bmr_restore_check(const struct bmr_image *image, const struct bmr_target_inf
 		      struct bmr_err *e);
 
 /* All steps.  On success the disk holds the image.  On failure the message ends with the state of
- * the disk: not written, or written in part and not bootable.
+ * the disk: not written, or written in part and not bootable, or not to be trusted (the very last
+ * write failed); a new file is made empty again.
  * Errors: those of source, decoder and target; BMR_E_DATA (digest, size, changed), BMR_E_REFUSED
  * (step 1), BMR_E_TARGET (also: reads back wrong), BMR_E_STOPPED. */
 int bmr_restore_run(const struct bmr_restore *restore, struct bmr_restore_result *result,

@@ -61,7 +61,8 @@ static int compare_work(void *ctx, const struct bmr_chunk *c, unsigned worker, s
 	len = (size_t)bmr_size_min(len, size - c->offset);
 	len -= len % run->v->target->sector;
 	if (bmr_target_read(run->target, disk, len, c->offset, e) < 0)
-		return -1;
+		/* Writing may well mend a sector that cannot be read. */
+		return run->v->first_difference_ends ? found_difference(run, c->offset, e) : -1;
 	atomic_fetch_add(&run->v->progress->verified, len);
 	at = first_difference(disk, c->data, len);
 	return at < c->len ? found_difference(run, c->offset + at, e) : 0;

@@ -19,7 +19,8 @@ struct bmr_verify {
 	struct bmr_source *source;
 	const struct bmr_image *image;
 	const struct bmr_target_info *target; /* NULL: only the image */
-	bool first_difference_ends;	      /* do not go on to count them all */
+	bool first_difference_ends;	      /* do not go on to count them all; what cannot be
+						 read differs */
 	struct bmr_restore_progress *progress;
 	const atomic_bool *stop;
 };
