@@ -57,6 +57,30 @@ static int read_head(struct bmr_source *source, enum bmr_format format, uint8_t 
 	return rc;
 }
 
+/* RFC 1952: the last four bytes are the size of the last member, modulo 2^32.  Of a file that was
+ * cut they are any four bytes, so this is a hint and no more. */
+static int gzip_size(struct bmr_source *source, struct bmr_image *image, struct bmr_err *e)
+{
+	uint8_t tail[4];
+	size_t got;
+
+	if (image->file_size < 18) /* header and trailer */
+		return 0;
+	if (bmr_source_read(source, tail, sizeof tail, image->file_size - 4, &got, e) < 0)
+		return -1;
+	image->likely = (uint32_t)tail[0] | (uint32_t)tail[1] << 8 | (uint32_t)tail[2] << 16 |
+			(uint32_t)tail[3] << 24;
+	return 0;
+}
+
+/* The least size that agrees with a size modulo 2^32 and holds what the partition table names. */
+static uint64_t complete_gzip_size(uint64_t modulo, uint64_t needed)
+{
+	uint64_t size = (needed & ~(uint64_t)UINT32_MAX) | modulo;
+
+	return size >= needed ? size : size + UINT32_MAX + 1;
+}
+
 /* The .xz format ends with an index of its blocks and a footer that tells the index's size. */
 static int xz_size(struct bmr_source *source, struct bmr_image *image, struct bmr_err *e)
 {
@@ -102,7 +126,7 @@ static void zstd_facts(const uint8_t *file, size_t len, struct bmr_image *image)
 	image->has_checksum = file[4] & 4;
 	/* Of the first frame. */
 	if (size != ZSTD_CONTENTSIZE_ERROR && size != ZSTD_CONTENTSIZE_UNKNOWN)
-		image->at_least = size;
+		image->at_least = image->likely = size;
 }
 
 static void lz4_facts(const uint8_t *file, size_t len, struct bmr_image *image)
@@ -114,7 +138,7 @@ static void lz4_facts(const uint8_t *file, size_t len, struct bmr_image *image)
 		return;
 	if (!LZ4F_isError(LZ4F_getFrameInfo(z, &info, file, &len))) {
 		image->has_checksum = info.contentChecksumFlag == LZ4F_contentChecksumEnabled;
-		image->at_least = info.contentSize;
+		image->at_least = image->likely = info.contentSize;
 	}
 	LZ4F_freeDecompressionContext(z);
 }
@@ -141,6 +165,8 @@ static int read_declared_size(struct bmr_source *source, const uint8_t *file, si
 		image->has_checksum = true;
 		return can_jump ? xz_size(source, image, e) : 0;
 	case BMR_FORMAT_GZIP:
+		image->has_checksum = true;
+		return can_jump ? gzip_size(source, image, e) : 0;
 	case BMR_FORMAT_BZIP2:
 		image->has_checksum = true;
 		return 0;
@@ -186,6 +212,8 @@ static int inspect(struct bmr_source *source, uint8_t *head, struct bmr_image *i
 		return -1;
 	if (image->layout.needed > image->at_least)
 		image->at_least = image->layout.needed;
+	if (image->format == BMR_FORMAT_GZIP && image->likely > 0)
+		image->likely = complete_gzip_size(image->likely, image->at_least);
 	/* The backup of a GPT is in the last sector of its disk. */
 	image->exact |= image->layout.table == BMR_TABLE_GPT;
 	return 0;

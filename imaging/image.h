@@ -24,6 +24,8 @@ struct bmr_image {
 	uint64_t size;	    /* of the disk, in bytes; 0: known only at the end */
 	uint64_t at_least;  /* the disk's size is no less than this if the image is whole */
 	bool exact;	    /* and, unless something is very odd, no more either */
+	uint64_t likely;    /* what the file says of it, which a cut file or one of several streams says
+			       wrong; 0: it does not say */
 	bool has_checksum;  /* the format guards its content by a checksum */
 };
 

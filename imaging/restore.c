@@ -464,12 +464,14 @@ static int write_and_prove(const struct bmr_restore *r, struct bmr_restore_resul
 }
 
 /* A disk that is too small must be refused before it is touched.  Where nothing says for certain
- * how large the image is, it is unpacked once; where a partition table says how much there is at
- * least, only if the disk is not much larger than that. */
+ * how large the image is, and what is likely does not fit, it is unpacked once.  Without even that,
+ * where a partition table says how much there is at least, only if the disk is not much larger. */
 static bool must_measure(const struct bmr_image *image, const struct bmr_target_info *target)
 {
 	if (target->is_new || image->exact)
 		return false;
+	if (image->likely >= image->at_least && image->likely > 0)
+		return image->likely > target->size;
 	return image->layout.table == BMR_TABLE_NONE || target->size / 2 < image->at_least;
 }
 
