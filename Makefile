@@ -128,11 +128,17 @@ tsan:
 vm: $(BUILD)/bmr $(boot)/initrd.img
 	tests/vm/run $(CASES)
 
-$(BUILD)/fuzz/%: tests/fuzz/%.c $(sources) Makefile
+# The library once more, by clang, so that libFuzzer sees which branches an input takes.
+fuzz_flags := -std=gnu17 -g -O1 -pthread -fno-sanitize-recover=all -fno-omit-frame-pointer
+fuzz_objects := $(patsubst %.c,$(BUILD)/fuzz/obj/%.o,$(filter-out agent/main.c,$(sources)))
+
+$(BUILD)/fuzz/obj/%.o: %.c Makefile
 	@mkdir -p $(@D)
-	$(CLANG) $(CPPFLAGS) -DBMR_VERSION='"fuzz"' -std=gnu17 -g -O1 -pthread \
-		-fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all -o $@ $< \
-		$(filter-out agent/main.c,$(sources)) $(LDLIBS)
+	$(CLANG) $(CPPFLAGS) -DBMR_VERSION='"fuzz"' $(fuzz_flags) \
+		-fsanitize=fuzzer-no-link,address,undefined -c -o $@ $<
+
+$(BUILD)/fuzz/%: tests/fuzz/%.c $(fuzz_objects)
+	$(CLANG) $(CPPFLAGS) $(fuzz_flags) -fsanitize=fuzzer,address,undefined -o $@ $^ $(LDLIBS)
 
 FUZZ_SECONDS ?= 60
 fuzz: $(fuzzers)
