@@ -194,3 +194,6 @@ help:
 	@echo 'make bench        bmr against other restore pipelines, as ratios'
 	@echo 'make sizes        sizes of kernel, initramfs and medium'
 	@echo 'make install      PREFIX=$(PREFIX) DESTDIR='
+
+# Objects that only fuzzers and unit tests need are kept for the next run.
+.SECONDARY:
