@@ -59,6 +59,7 @@ struct smb_wire_request {
 struct smb_wire_reply {
 	enum bmr_errc code; /* BMR_E_NONE: it went well */
 	int sys;
+	bool absent;   /* the error is that there is no such file */
 	char why[128]; /* if code is set */
 	uint32_t len;  /* READ: bytes in the memory */
 	uint32_t mode; /* OPEN: as stat(2) has them, and so on */

@@ -229,9 +229,10 @@ static void do_names(struct worker *w, const struct smb_wire_request *request,
 		rc = smbc_getFunctionUnlink(w->ctx)(w->ctx, request->url);
 	else
 		rc = smbc_getFunctionStat(w->ctx)(w->ctx, request->url, &st);
-	if (rc < 0)
+	if (rc < 0) {
+		reply->absent = errno == ENOENT;
 		fail_errno(reply, w, errno);
-	reply->sys = rc < 0 ? errno : 0;
+	}
 }
 
 static void serve(struct worker *w, const struct smb_wire_request *request,
