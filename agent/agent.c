@@ -27,6 +27,7 @@
 #include "base/cleanup.h"
 #include "base/err.h"
 #include "base/log.h"
+#include "imaging/select.h"
 
 #define MEDIUM_ID "/etc/bmr/medium-id"
 #define SHELL_MARK "/etc/bmr/shell" /* there if the medium was built with a shell */
@@ -111,7 +112,31 @@ static void say_notices(struct bmr_session *s)
 		bmr_log_say(s->log, BMR_LOG_NOTICE, "%s", p->notices[i]);
 }
 
-static int check_orders(const struct bmr_params *p, struct bmr_err *e)
+static bool has_image(enum bmr_action action)
+{
+	return action == BMR_ACTION_RESTORE || action == BMR_ACTION_VERIFY ||
+	       action == BMR_ACTION_PLAN;
+}
+
+static int check_target(const struct bmr_params *p, struct bmr_err *e)
+{
+	struct bmr_hints hints;
+	int rc;
+
+	if (!p->target && bmr_params_action(p) == BMR_ACTION_VERIFY)
+		return 0;
+	if (!p->target)
+		return bmr_err_set(e, BMR_E_USAGE, 0,
+				   "bmr.target= is missing: name the disk (serial=, wwn=, path=, "
+				   "model=, size=, bus=, dev=), or say auto for the only one");
+	rc = bmr_hints_parse(p->target, &hints, e);
+	bmr_hints_clear(&hints);
+	return rc;
+}
+
+/* What can be known to be wrong before anything is asked of a network or a disk.  A file of further
+ * parameters may complete what is missing. */
+static int check_orders(const struct bmr_params *p, bool complete, struct bmr_err *e)
 {
 	enum bmr_action action = bmr_params_action(p);
 
@@ -123,12 +148,12 @@ static int check_orders(const struct bmr_params *p, struct bmr_err *e)
 		return bmr_err_set(e, BMR_E_USAGE, 0,
 				   "bmr.action=capture is not in this version: use restore, verify, "
 				   "plan or menu");
-	if ((action == BMR_ACTION_RESTORE || action == BMR_ACTION_VERIFY ||
-	     (action == BMR_ACTION_PLAN && !p->config)) &&
-	    !p->image)
+	if (!complete || !has_image(action))
+		return 0;
+	if (!p->image)
 		return bmr_err_set(e, BMR_E_USAGE, 0,
 				   "bmr.image= is missing: say where the image is");
-	return 0;
+	return check_target(p, e);
 }
 
 static int start_reports(struct agent *a, struct bmr_err *e)
@@ -163,11 +188,11 @@ static int read_orders(struct agent *a, struct bmr_err *e)
 	if (bmr_credentials_load(p, s->log, e) < 0)
 		return -1;
 	say_notices(s);
-	if (check_orders(p, e) < 0)
+	if (check_orders(p, !p->config, e) < 0)
 		return -1;
 	if (needs_network(p) && network_up(a, e) < 0)
 		return -1;
-	if (p->config && (bmr_config_fetch(s, a->cmdline, e) < 0 || check_orders(p, e) < 0))
+	if (p->config && (bmr_config_fetch(s, a->cmdline, e) < 0 || check_orders(p, true, e) < 0))
 		return -1;
 	if (p->image && bmr_config_expand(s, &p->image, e) < 0)
 		return -1;
@@ -272,7 +297,7 @@ static int plan_orders(struct agent *a, struct bmr_err *e)
 	struct bmr_params *p = &s->options->params;
 
 	say_notices(s);
-	if (check_orders(p, e) < 0)
+	if (check_orders(p, !p->config, e) < 0)
 		return -1;
 	if (p->image && bmr_config_expand(s, &p->image, e) < 0)
 		return -1;
@@ -299,11 +324,11 @@ static int obey(struct agent *a, struct bmr_err *e)
 		rc = bmr_params_parse_line(&o->params, a->cmdline, e);
 	if (a->live) {
 		enum bmr_action action = bmr_params_action(&o->params);
+		bool restores = action == BMR_ACTION_RESTORE || action == BMR_ACTION_VERIFY ||
+				(o->params.config && action == BMR_ACTION_MENU);
 
 		/* Tables and questions scroll; a restore has the panel. */
-		bmr_consoles_show(&a->consoles, a->session.screen,
-				  rc == 0 && (action == BMR_ACTION_RESTORE ||
-					      action == BMR_ACTION_VERIFY));
+		bmr_consoles_show(&a->consoles, a->session.screen, rc == 0 && restores);
 	}
 	if (rc < 0)
 		return -1;

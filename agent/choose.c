@@ -224,10 +224,6 @@ int bmr_choose_target(struct bmr_job *job, unsigned wait_s, struct bmr_target_in
 	};
 	int rc = -1;
 
-	if (!p->target)
-		return bmr_err_set(e, BMR_E_USAGE, 0,
-				   "bmr.target= is missing: name the disk (serial=, wwn=, path=, "
-				   "model=, size=, bus=, dev=), or say auto for the only one");
 	if (bmr_hints_parse(p->target, &hints, e) == 0 &&
 	    bmr_choose_source_disks(job, sources, sizeof sources / sizeof *sources,
 				    &rules.source_disk_count, e) == 0)

@@ -13,11 +13,11 @@ struct bmr_job;
 struct bmr_select_rules;
 struct bmr_session;
 
-/* Pick the target of an unattended restore by the session's target=, overwrite= and confirm=, for
- * the image of job.  Waits up to wait_s for a disk that matches, and until two looks at the machine
+/* Pick the target of an unattended restore by the session's target= (which must be there), overwrite=
+ * and confirm=, for the image of job.  Waits up to wait_s for a disk that matches, and until two looks at the machine
  * agree.  If none is picked, all disks and why each dropped out are shown and reported.
  * *target is ready for bmr_job_restore.
- * Errors: BMR_E_USAGE (no target=, hints), BMR_E_REFUSED, BMR_E_STOPPED. */
+ * Errors: BMR_E_USAGE (hints), BMR_E_REFUSED, BMR_E_STOPPED. */
 int bmr_choose_target(struct bmr_job *job, unsigned wait_s, struct bmr_target_info *target,
 		      struct bmr_err *e);
 
