@@ -169,6 +169,7 @@ down
 in_server ip -6 addr add 2001:db8:9::77/64 dev s0 nodad
 up 69 "ip=[2001:db8:9::77]:::64::e0:none"
 says "another machine has this IPv6 address"
+within 10
 down
 up 0 "ip=off"
 
