@@ -68,14 +68,14 @@ static void test_says_what_it_does(void **state)
 	assert_int_equal(fail_with(&r, BMR_E_NET, &e), 0);
 	assert_int_equal(notes.count, 1);
 	assert_string_equal(notes.last,
-			    "'x' does not answer; trying again, attempt 2, giving up in 43 s");
+	                    "'x' does not answer; trying again, attempt 2, giving up in 43 s");
 	bmr_log_close(log);
 }
 
 static void test_only_the_network_is_tried_again(void **state)
 {
-	static const enum bmr_errc final[] = {BMR_E_USAGE, BMR_E_DATA,	BMR_E_SOURCE,
-					      BMR_E_BUG,   BMR_E_NOMEM, BMR_E_STOPPED};
+	static const enum bmr_errc final[] = {BMR_E_USAGE, BMR_E_DATA,  BMR_E_SOURCE,
+	                                      BMR_E_BUG,   BMR_E_NOMEM, BMR_E_STOPPED};
 
 	(void)state;
 	for (size_t i = 0; i < sizeof final / sizeof *final; i++) {

@@ -21,13 +21,13 @@
 
 /* The script of the backend.  It travels as the CA file's name: a backend has no other argument. */
 struct plan {
-	unsigned fail_opens;	 /* so many at first */
-	unsigned cut_reads;	 /* so many reads give `cut_at` bytes and then an error */
+	unsigned fail_opens; /* so many at first */
+	unsigned cut_reads;  /* so many reads give `cut_at` bytes and then an error */
 	size_t cut_at;
-	unsigned changed_after;	 /* opens; 0: never */
-	enum bmr_errc code;	 /* of all failures */
-	uint64_t size;		 /* as told */
-	uint64_t really;	 /* as read */
+	unsigned changed_after; /* opens; 0: never */
+	enum bmr_errc code;     /* of all failures */
+	uint64_t size;          /* as told */
+	uint64_t really;        /* as read */
 	bool stream;
 
 	atomic_uint opens;
@@ -57,7 +57,7 @@ static unsigned char byte_at(uint64_t off)
 }
 
 static int fake_open(const struct bmr_place *place, uint64_t off, struct bmr_conn **out,
-		     struct bmr_err *e)
+                     struct bmr_err *e)
 {
 	struct plan *plan = plan_of(place);
 	unsigned number = atomic_fetch_add(&plan->opens, 1) + 1;
@@ -71,7 +71,7 @@ static int fake_open(const struct bmr_place *place, uint64_t off, struct bmr_con
 	f->conn.size = plan->size;
 	f->conn.seekable = !plan->stream;
 	snprintf(f->conn.identity, sizeof f->conn.identity, "%s",
-		 plan->changed_after && number > plan->changed_after ? "new" : "old");
+	         plan->changed_after && number > plan->changed_after ? "new" : "old");
 	*out = &f->conn;
 	return 0;
 }
@@ -86,7 +86,7 @@ static void count_in(struct plan *plan)
 }
 
 static int fake_read(struct bmr_conn *conn, void *buf, size_t len, uint64_t off, size_t *got,
-		     struct bmr_err *e)
+                     struct bmr_err *e)
 {
 	struct fake *f = (struct fake *)conn;
 	unsigned number = atomic_fetch_add(&f->plan->reads, 1) + 1;
