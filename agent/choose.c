@@ -31,7 +31,7 @@ static void add_dev(void *ctx, dev_t dev)
 }
 
 int bmr_choose_source_disks(struct bmr_job *job, dev_t *disks, size_t most, size_t *count,
-			    struct bmr_err *e)
+                            struct bmr_err *e)
 {
 	struct dev_list list = {disks, most, 0};
 	dev_t source = job->source ? bmr_source_device(job->source) : 0;
@@ -53,7 +53,7 @@ static void say_lines(struct bmr_session *s, char *text)
 }
 
 static char *print_disks(const struct bmr_disk_list *list, const struct bmr_judgement *judgements,
-			 bool json)
+                         bool json)
 {
 	char *text = NULL;
 	size_t len;
@@ -70,7 +70,7 @@ static char *print_disks(const struct bmr_disk_list *list, const struct bmr_judg
 }
 
 static void show(struct bmr_session *s, const struct bmr_disk_list *list,
-		 const struct bmr_judgement *judgements)
+                 const struct bmr_judgement *judgements)
 {
 	AUTO_FREE char *table = print_disks(list, judgements, false);
 	AUTO_FREE char *json = print_disks(list, judgements, true);
@@ -84,7 +84,7 @@ static void show(struct bmr_session *s, const struct bmr_disk_list *list,
 }
 
 void bmr_choose_show(struct bmr_session *session, const struct bmr_select_rules *rules,
-		     const struct bmr_disk_list *list)
+                     const struct bmr_disk_list *list)
 {
 	AUTO_FREE struct bmr_judgement *judgements = calloc(list->count + 1, sizeof *judgements);
 
@@ -124,7 +124,7 @@ struct look {
 	struct bmr_disk_list list;
 	struct bmr_judgement *judgements;
 	const struct bmr_disk *disk; /* picked, NULL none */
-	struct bmr_err err;	     /* why none */
+	struct bmr_err err;          /* why none */
 };
 
 static void look_clear(struct look *l)
@@ -149,7 +149,7 @@ static int look(const struct bmr_select_rules *rules, struct look *l, struct bmr
 
 /* Look until two looks agree and a disk is meant, or time is up. */
 static int settle(struct bmr_session *s, const struct bmr_select_rules *rules, unsigned wait_s,
-		  struct look *now, struct bmr_err *e)
+                  struct look *now, struct bmr_err *e)
 {
 	struct look before = {0};
 	bool told = false;
@@ -161,7 +161,8 @@ static int settle(struct bmr_session *s, const struct bmr_select_rules *rules, u
 		if ((agree && any_meant(&now->list, now->judgements)) || waited >= wait_s)
 			break;
 		if (waited > 1 && !told)
-			bmr_log_say(s->log, BMR_LOG_INFO, "waiting up to %u s for the disk", wait_s);
+			bmr_log_say(s->log, BMR_LOG_INFO, "waiting up to %u s for the disk",
+			            wait_s);
 		told |= waited > 1;
 		if (atomic_load(&s->stop)) {
 			rc = bmr_err_set(e, BMR_E_STOPPED, 0, "stopped");
@@ -179,12 +180,13 @@ static int settle(struct bmr_session *s, const struct bmr_select_rules *rules, u
 static void announce(struct bmr_session *s, const struct bmr_disk *d)
 {
 	bmr_log_say(s->log, BMR_LOG_INFO, "the target is %s: %s %s, serial %s, %s", d->path,
-		    *d->vendor ? d->vendor : d->bus, d->model, *d->serial ? d->serial : "none",
-		    d->holds_something ? "to be overwritten" : "empty");
+	            *d->vendor ? d->vendor : d->bus, *d->model ? d->model : "disk",
+	            *d->serial ? d->serial : "none",
+	            d->holds_something ? "to be overwritten" : "empty");
 }
 
 static int choose(struct bmr_job *job, const struct bmr_select_rules *rules, unsigned wait_s,
-		  struct bmr_target_info *target, struct bmr_err *e)
+                  struct bmr_target_info *target, struct bmr_err *e)
 {
 	struct bmr_session *s = job->session;
 	struct look found;
@@ -199,16 +201,15 @@ static int choose(struct bmr_job *job, const struct bmr_select_rules *rules, uns
 		announce(s, found.disk);
 		rc = bmr_target_look(found.disk->path, target, e);
 	}
-	if (rc == 0 && (target->dev != found.disk->dev ||
-			target->sequence != found.disk->sequence))
+	if (rc == 0 && (target->dev != found.disk->dev || target->sequence != found.disk->sequence))
 		rc = bmr_err_set(e, BMR_E_REFUSED, 0, "'%s' was exchanged while it was looked at",
-				 found.disk->path);
+		                 found.disk->path);
 	look_clear(&found);
 	return rc;
 }
 
 int bmr_choose_target(struct bmr_job *job, unsigned wait_s, struct bmr_target_info *target,
-		      struct bmr_err *e)
+                      struct bmr_err *e)
 {
 	const struct bmr_params *p = &job->session->options->params;
 	struct bmr_hints hints = {0};
@@ -226,7 +227,7 @@ int bmr_choose_target(struct bmr_job *job, unsigned wait_s, struct bmr_target_in
 
 	if (bmr_hints_parse(p->target, &hints, e) == 0 &&
 	    bmr_choose_source_disks(job, sources, sizeof sources / sizeof *sources,
-				    &rules.source_disk_count, e) == 0)
+	                            &rules.source_disk_count, e) == 0)
 		rc = choose(job, &rules, wait_s, target, e);
 	bmr_hints_clear(&hints);
 	return rc;

@@ -29,7 +29,11 @@ struct manual {
 	bool network_up;
 };
 
-enum step { STEP_AGAIN, STEP_DONE, STEP_FAILED };
+enum step {
+	STEP_AGAIN,
+	STEP_DONE,
+	STEP_FAILED
+};
 
 static void say(const struct manual *m, const char *line)
 {
@@ -55,18 +59,19 @@ static void say_error(const struct manual *m, const struct bmr_err *err)
 /* What must be typed to overwrite a disk: the last four of its serial, or, if it tells none, its
  * size in bytes. */
 static void secret_word(const struct bmr_disk *d, char *word, size_t size, char *question,
-			size_t question_size)
+                        size_t question_size)
 {
 	size_t len = strlen(d->serial);
 
 	if (len >= SERIAL_TAIL) {
 		snprintf(word, size, "%s", d->serial + len - SERIAL_TAIL);
 		snprintf(question, question_size,
-			 "Type the last four characters of its serial to overwrite it:");
+		         "Type the last four characters of its serial to overwrite it:");
 		return;
 	}
 	snprintf(word, size, "%" PRIu64, d->size);
-	snprintf(question, question_size, "It has no serial. Type its size in bytes to overwrite it:");
+	snprintf(question, question_size,
+	         "It has no serial. Type its size in bytes to overwrite it:");
 }
 
 static void describe(const struct manual *m, const struct bmr_disk *d)
@@ -75,22 +80,22 @@ static void describe(const struct manual *m, const struct bmr_disk *d)
 	char line[400];
 
 	snprintf(line, sizeof line, "%s: %s %s, serial %s, %s (%" PRIu64 " bytes), %s", d->path,
-		 *d->vendor ? d->vendor : d->bus, d->model, *d->serial ? d->serial : "none",
-		 bmr_size_text(d->size, size, sizeof size), d->size,
-		 d->holds_something ? "EVERYTHING ON IT WILL BE LOST" : "empty");
+	         *d->vendor ? d->vendor : d->bus, *d->model ? d->model : "disk",
+	         *d->serial ? d->serial : "none", bmr_size_text(d->size, size, sizeof size),
+	         d->size, d->holds_something ? "EVERYTHING ON IT WILL BE LOST" : "empty");
 	say(m, line);
 	for (size_t i = 0; i < d->content_count; i++) {
 		const struct bmr_disk_content *c = &d->contents[i];
 
 		snprintf(line, sizeof line, "  partition %u: %s %s, %s", c->number,
-			 *c->type ? c->type : "unknown", c->label,
-			 bmr_size_text(c->size, size, sizeof size));
+		         *c->type ? c->type : "unknown", c->label,
+		         bmr_size_text(c->size, size, sizeof size));
 		say(m, line);
 	}
 }
 
 static enum step restore_to(const struct manual *m, struct bmr_job *job, const struct bmr_disk *d,
-			    struct bmr_err *e)
+                            struct bmr_err *e)
 {
 	struct bmr_target_info target;
 	char word[64];
@@ -116,9 +121,9 @@ static enum step restore_to(const struct manual *m, struct bmr_job *job, const s
 
 /* Every rule but consent, which is what the question is for. */
 static enum step judge_and_restore(const struct manual *m, struct bmr_job *job,
-				   const struct bmr_select_rules *rules,
-				   const struct bmr_disk_list *list, const char *name,
-				   struct bmr_err *e)
+                                   const struct bmr_select_rules *rules,
+                                   const struct bmr_disk_list *list, const char *name,
+                                   struct bmr_err *e)
 {
 	const char *plain = strncmp(name, "/dev/", 5) == 0 ? name + 5 : name;
 
@@ -159,7 +164,7 @@ static enum step ask_disk(const struct manual *m, struct bmr_job *job, struct bm
 		bmr_choose_show(m->session, &rules, &list);
 		if (ask(m, "Disk to overwrite (its NAME; empty: another image):", answer, e) == 0)
 			step = *answer ? judge_and_restore(m, job, &rules, &list, answer, e)
-				       : STEP_AGAIN;
+			               : STEP_AGAIN;
 	}
 	bmr_disk_list_clear(&list);
 	return step;
@@ -199,7 +204,7 @@ static enum step restore_from(struct manual *m, const char *url, struct bmr_err 
 }
 
 int bmr_manual_run(struct bmr_session *session, const struct bmr_consoles *consoles,
-		   int (*network)(void *ctx, struct bmr_err *e), void *ctx, struct bmr_err *e)
+                   int (*network)(void *ctx, struct bmr_err *e), void *ctx, struct bmr_err *e)
 {
 	struct manual m = {session, consoles, network, ctx, false};
 	char answer[ANSWER_SIZE];

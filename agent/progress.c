@@ -9,9 +9,9 @@
 const char *bmr_progress_phase_text(enum bmr_phase phase)
 {
 	static const char *const texts[] = {
-		[BMR_PHASE_PREPARE] = "checking",	[BMR_PHASE_MEASURE] = "measuring",
-		[BMR_PHASE_COMPARE] = "comparing",	[BMR_PHASE_WRITE] = "writing",
-		[BMR_PHASE_READBACK] = "reading back",	[BMR_PHASE_REPAIR] = "repairing",
+		[BMR_PHASE_PREPARE] = "checking",         [BMR_PHASE_MEASURE] = "measuring",
+		[BMR_PHASE_COMPARE] = "comparing",        [BMR_PHASE_WRITE] = "writing",
+		[BMR_PHASE_READBACK] = "reading back",    [BMR_PHASE_REPAIR] = "repairing",
 		[BMR_PHASE_BOOTABLE] = "making bootable", [BMR_PHASE_DONE] = "done",
 	};
 
@@ -47,9 +47,8 @@ static double fraction(uint64_t done, uint64_t total)
 	return done >= total ? 1 : (double)done / (double)total;
 }
 
-void bmr_progress_look(const struct bmr_restore_progress *p, uint64_t file_size,
-		       uint64_t disk_size, double now, struct bmr_meter *meter,
-		       struct bmr_progress_view *view)
+void bmr_progress_look(const struct bmr_restore_progress *p, uint64_t file_size, uint64_t disk_size,
+                       double now, struct bmr_meter *meter, struct bmr_progress_view *view)
 {
 	enum bmr_phase phase = (enum bmr_phase)atomic_load(&p->phase);
 	bool readback = phase == BMR_PHASE_READBACK;
@@ -59,7 +58,7 @@ void bmr_progress_look(const struct bmr_restore_progress *p, uint64_t file_size,
 	view->done = atomic_load(readback ? &p->verified : &p->pipe.decoded);
 	view->total = readback ? atomic_load(&p->to_verify) : disk_size;
 	view->fraction = readback ? fraction(view->done, view->total)
-				  : fraction(atomic_load(&p->pipe.fetched), file_size);
+	                          : fraction(atomic_load(&p->pipe.fetched), file_size);
 	if (view->fraction < 0)
 		view->fraction = fraction(view->done, view->total);
 	sample(meter, now, view->done);
@@ -92,15 +91,15 @@ char *bmr_progress_text(const struct bmr_progress_view *v, char *buf, size_t len
 
 	if (v->fraction >= 0)
 		at += (size_t)snprintf(buf + at, len - at, "%3d %%  ", (int)(v->fraction * 100));
-	at += (size_t)snprintf(buf + at, len - at, "%s",
-			       bmr_size_text(v->done, done, sizeof done));
+	at += (size_t)snprintf(buf + at, len - at, "%s", bmr_size_text(v->done, done, sizeof done));
 	if (v->total > 0)
 		at += (size_t)snprintf(buf + at, len - at, " of %s",
-				       bmr_size_text(v->total, total, sizeof total));
-	at += (size_t)snprintf(buf + at, len - at, "  %s/s now, %s/s mean",
-			       bmr_size_text((uint64_t)v->rate_now, now, sizeof now),
-			       bmr_size_text((uint64_t)v->rate_mean, mean, sizeof mean));
+		                       bmr_size_text(v->total, total, sizeof total));
+	at += (size_t)snprintf(buf + at, len - at, "  %s/s, mean %s/s",
+	                       bmr_size_text((uint64_t)v->rate_now, now, sizeof now),
+	                       bmr_size_text((uint64_t)v->rate_mean, mean, sizeof mean));
 	if (v->seconds_left >= 0)
-		snprintf(buf + at, len - at, ", %s left", time_text(v->seconds_left, left, sizeof left));
+		snprintf(buf + at, len - at, ", %s left",
+		         time_text(v->seconds_left, left, sizeof left));
 	return buf;
 }

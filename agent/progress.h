@@ -39,7 +39,7 @@ void bmr_progress_look(const struct bmr_restore_progress *p, uint64_t file_size,
 		       uint64_t disk_size, double now, struct bmr_meter *meter,
 		       struct bmr_progress_view *view);
 
-/* "writing   43 %  1.72 GiB of 4.00 GiB  412 MiB/s now, 398 MiB/s mean, 0:05 left"; fits 79
+/* "writing   43 %  1.72 GiB of 4.00 GiB  412 MiB/s, mean 398 MiB/s, 0:05 left"; fits 79
  * columns.  Returns buf. */
 char *bmr_progress_text(const struct bmr_progress_view *view, char *buf, size_t len);
 

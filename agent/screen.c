@@ -19,6 +19,8 @@
 #define FACTS_MAX 4
 #define LOG_LINES 11 /* messages that a panel of 24 lines has room for */
 #define WIDTH 80
+#define ROW 76 /* characters of a message in one row of the panel */
+#define ROWS 24
 #define TICK_MS 500
 #define LINES_EVERY_S 5.0
 #define LINES_FIRST_S 2.0 /* a phase shorter than that is not worth one */
@@ -33,7 +35,7 @@ struct output {
 	int fd;
 	enum bmr_screen_kind kind;
 	bool line_open; /* REDRAW: a line of progress stands there without its newline */
-	bool stuck;	/* it did not take text in time */
+	bool stuck;     /* it did not take text in time */
 };
 
 struct bmr_screen {
@@ -46,7 +48,7 @@ struct bmr_screen {
 	unsigned fact_count;
 	char log[LOG_LINES][WIDTH + 1];
 	unsigned log_count; /* ever written */
-	bool finished;	    /* the result is on the panel: nothing is drawn over it */
+	bool finished;      /* the result is on the panel: nothing is drawn over it */
 
 	bool watching;
 	pthread_t ticker;
@@ -141,8 +143,28 @@ static void draw_bar(struct canvas *c, double fraction)
 	draw_end(c);
 }
 
+/* How much of a text goes into one row of the panel: it ends at a blank if there is one. */
+static size_t row_length(const char *text)
+{
+	size_t len = strlen(text);
+	size_t at = ROW;
+
+	if (len <= ROW)
+		return len;
+	while (at > ROW / 2 && text[at] != ' ')
+		at--;
+	return text[at] == ' ' ? at : ROW;
+}
+
+/* The rest of a text after a row of it. */
+static const char *next_row(const char *text, size_t len)
+{
+	return text + len + (text[len] == ' ');
+}
+
 static void draw_progress(struct canvas *c, struct bmr_screen *s)
 {
+	struct bmr_progress_view view = s->view;
 	char text[160];
 
 	if (!s->watching) {
@@ -150,20 +172,32 @@ static void draw_progress(struct canvas *c, struct bmr_screen *s)
 		draw_end(c);
 		return;
 	}
-	draw_bar(c, s->view.fraction);
-	draw(c, "  %.77s", bmr_progress_text(&s->view, text, sizeof text));
+	draw_bar(c, view.fraction);
+	view.fraction = -1; /* the bar has said it, and the line is full without */
+	draw(c, "  %.77s", bmr_progress_text(&view, text, sizeof text));
 	draw_end(c);
 }
 
-static void draw_log(struct canvas *c, struct bmr_screen *s)
+static void draw_log(struct canvas *c, const struct bmr_screen *s, unsigned rows)
 {
-	unsigned first = s->log_count > LOG_LINES ? s->log_count - LOG_LINES : 0;
+	unsigned first = s->log_count > rows ? s->log_count - rows : 0;
 
-	for (unsigned i = first; i < first + LOG_LINES; i++) {
+	for (unsigned i = first; i < first + rows; i++) {
 		if (i < s->log_count)
 			draw(c, "  %.77s", s->log[i % LOG_LINES]);
 		draw_end(c);
 	}
+}
+
+/* Long messages take several rows rather than lose their end. */
+static void keep_in_log(struct bmr_screen *s, const char *line)
+{
+	do {
+		size_t len = row_length(line);
+
+		snprintf(s->log[s->log_count++ % LOG_LINES], WIDTH + 1, "%.*s", (int)len, line);
+		line = next_row(line, len);
+	} while (*line);
 }
 
 static void draw_head(struct canvas *c, const struct bmr_screen *s)
@@ -188,7 +222,7 @@ static void draw_panel(struct bmr_screen *s, struct output *o)
 	draw_head(&c, s);
 	draw_progress(&c, s);
 	draw_rule(&c);
-	draw_log(&c, s);
+	draw_log(&c, s, LOG_LINES);
 	draw(&c, "\033[J\033[H");
 	put(o, c.text, c.len);
 }
@@ -224,7 +258,7 @@ static void put_progress(struct bmr_screen *s, struct output *o, bool line_due)
 
 static void say_locked(struct bmr_screen *s, const char *line)
 {
-	snprintf(s->log[s->log_count++ % LOG_LINES], WIDTH + 1, "%s", line);
+	keep_in_log(s, line);
 	for (unsigned i = 0; i < s->output_count; i++) {
 		if (s->outputs[i].kind == BMR_SCREEN_PANEL)
 			draw_panel(s, &s->outputs[i]);
@@ -356,8 +390,8 @@ static void *ticker_main(void *arg)
 	return NULL;
 }
 
-int bmr_screen_watch(struct bmr_screen *s, const struct bmr_restore_progress *p,
-		     uint64_t file_size, uint64_t disk_size, struct bmr_err *e)
+int bmr_screen_watch(struct bmr_screen *s, const struct bmr_restore_progress *p, uint64_t file_size,
+                     uint64_t disk_size, struct bmr_err *e)
 {
 	int rc;
 
@@ -400,7 +434,7 @@ void bmr_screen_unwatch(struct bmr_screen *s)
 static void each_line(const char *text, void (*one)(void *ctx, const char *line), void *ctx)
 {
 	while (*text) {
-		char line[256];
+		char line[1024];
 		size_t len = strcspn(text, "\n");
 
 		snprintf(line, sizeof line, "%.*s", (int)len, text);
@@ -412,21 +446,38 @@ static void each_line(const char *text, void (*one)(void *ctx, const char *line)
 static void draw_result_line(void *ctx, const char *line)
 {
 	struct canvas *c = ctx;
-	size_t len = strlen(line);
 
-	/* Long messages wrap at the panel's width rather than lose their end. */
 	do {
-		int n = len > WIDTH - 4 ? WIDTH - 4 : (int)len;
+		size_t len = row_length(line);
 
-		draw(c, "  %.*s", n, line);
+		draw(c, "  %.*s", (int)len, line);
 		draw_end(c);
-		line += n;
-		len -= (size_t)n;
-	} while (len > 0);
+		line = next_row(line, len);
+	} while (*line);
 }
 
-static void draw_result(struct bmr_screen *s, struct output *o, bool good,
-			const char *title, const char *lines)
+static unsigned rows_drawn(const struct canvas *c)
+{
+	unsigned rows = 0;
+
+	for (size_t i = 0; i < c->len; i++)
+		rows += c->text[i] == '\n';
+	return rows;
+}
+
+/* What led to a failure stays below it, as far as there is room: the table of disks, for one. */
+static void draw_what_led_to_it(struct canvas *c, const struct bmr_screen *s)
+{
+	unsigned room;
+
+	draw_rule(c);
+	room = ROWS - rows_drawn(c);
+	if (room < ROWS)
+		draw_log(c, s, room < LOG_LINES ? room : LOG_LINES);
+}
+
+static void draw_result(struct bmr_screen *s, struct output *o, bool good, const char *title,
+                        const char *lines)
 {
 	struct canvas c = {.len = 0};
 
@@ -436,6 +487,8 @@ static void draw_result(struct bmr_screen *s, struct output *o, bool good,
 	draw_end(&c);
 	draw_end(&c);
 	each_line(lines, draw_result_line, &c);
+	if (!good)
+		draw_what_led_to_it(&c, s);
 	draw(&c, "\033[J");
 	put(o, c.text, c.len);
 }
