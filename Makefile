@@ -162,7 +162,7 @@ bench: $(BUILD)/bmr
 
 # --- the rest ---
 
-docs/bmr.7: cmdline/params.def $(wildcard cmdline/params.help tools/man7*)
+docs/bmr.7: cmdline/params.def cmdline/params.c cmdline/params.help cmdline/bmr.7.in tools/man7
 	tools/man7 >$@
 
 .PHONY: install

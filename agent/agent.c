@@ -78,7 +78,8 @@ static bool is_remote(const char *url)
 
 static bool needs_network(const struct bmr_params *p)
 {
-	return is_remote(p->image) || is_remote(p->config) || is_remote(p->report);
+	return is_remote(p->image) || is_remote(p->config) || is_remote(p->report) ||
+	       bmr_net_wanted(&p->net);
 }
 
 static int network_up(struct agent *a, struct bmr_err *e)

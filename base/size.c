@@ -67,8 +67,9 @@ bool bmr_size_parse(const char *text, uint64_t *bytes)
 		return false;
 	if (!bmr_size_mul(whole, factor, &whole))
 		return false;
-	/* factor <= 2^60 and nominator < 10^6, so divide first: exact enough, and no overflow. */
-	return bmr_size_add(whole, factor / denominator * nominator, bytes);
+	/* factor <= 2^60 and nominator < 10^6 < 2^20: 80 bits hold the product. */
+	return bmr_size_add(whole,
+			    (uint64_t)((unsigned __int128)factor * nominator / denominator), bytes);
 }
 
 char *bmr_size_text(uint64_t bytes, char *buf, size_t len)
