@@ -23,6 +23,7 @@
 struct curl_drain {
 	struct bmr_drain drain;
 	const struct bmr_place *place;
+	struct bmr_place impatient; /* while the end is tidied up */
 	CURLM *multi;
 	CURL *easy;
 	struct curl_slist *lines; /* headers, or commands behind the transfer */
@@ -292,14 +293,14 @@ static int curl_commit(struct bmr_drain *drain, uint64_t size, struct bmr_err *e
 /* With nothing of the transfer left; the server may be as dead as it was before. */
 static void remove_part(struct curl_drain *d)
 {
-	struct bmr_place impatient = *d->place;
 	AUTO_FREE char *command = NULL;
 	struct bmr_err ignored;
 
-	if (impatient.stall_ms > DELETE_MS)
-		impatient.stall_ms = DELETE_MS;
-	d->place = &impatient;
-	if (asprintf(&command, "DELE %s" BMR_SINK_PART, base_name(impatient.url->path)) < 0) {
+	d->impatient = *d->place;
+	if (d->impatient.stall_ms > DELETE_MS)
+		d->impatient.stall_ms = DELETE_MS;
+	d->place = &d->impatient;
+	if (asprintf(&command, "DELE %s" BMR_SINK_PART, base_name(d->place->url->path)) < 0) {
 		command = NULL;
 		return;
 	}

@@ -2,7 +2,12 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Images from nginx, well behaved, dying, frozen, replaced; and from a server that lies."""
 
+import http.server
+import socket
+import ssl
+import subprocess
 import sys
+import threading
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "fixtures"))
@@ -69,6 +74,86 @@ def tls(case):
     case.done("https with a CA of its own")
 
 
+class Guide(http.server.ThreadingHTTPServer):
+    """Answers everything with a redirect to `to`, and keeps the Authorization headers it saw."""
+
+    def __init__(self, to, family=socket.AF_INET, host="127.0.0.1", context=None):
+        self.address_family = family
+        self.to, self.seen = to, []
+        super().__init__((host, 0), Guide.Handler)
+        if context:
+            self.socket = context.wrap_socket(self.socket, server_side=True)
+        threading.Thread(target=self.serve_forever, daemon=True).start()
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self):
+            self.server.seen.append(self.headers.get("Authorization"))
+            if not self.server.to:
+                self.send_response(404)
+                self.send_header("Content-Length", "0")
+                self.end_headers()
+                return
+            self.send_response(302)
+            self.send_header("Location", self.server.to)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        def log_message(self, *_):
+            pass
+
+
+def redirects(case):
+    end = Guide(None)
+    login = ("--user", "user", "--password", "secret")
+    start = Guide(f"http://localhost:{end.server_port}/x")
+    case.cat(f"http://127.0.0.1:{start.server_port}/x", *login).expect(69, "no such file")
+    if not start.seen[0] or end.seen != [None]:
+        sys.exit(f"FAILED: the password went to another host: {start.seen} {end.seen}")
+    for elsewhere in ("file:///etc/passwd", f"ftp://127.0.0.1:{end.server_port}/x"):
+        case.refused(f"http://127.0.0.1:{Guide(elsewhere).server_port}/x", "must not follow")
+    case.done("a redirect takes no password with it, and leads to web servers only")
+    with Https(case.root) as server, Http(case.root) as plain:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(server.scratch / "server.pem", server.scratch / "server.key")
+        down = Guide(plain.url("image"), context=context)
+        case.refused(f"https://127.0.0.1:{down.server_port}/x", "must not follow",
+                     options=("--cafile", server.cafile))
+        across = Guide(server.url("image"), context=context)
+        run = case.cat(f"https://127.0.0.1:{across.server_port}/x", "--cafile", server.cafile)
+        if run.expect(0).out["sha256"] != case.digests["image"]:
+            run.fail("other bytes behind a redirect")
+    case.done("from https no redirect leads to http")
+
+
+class Expired(Https):
+    """With a certificate that ended yesterday, as all have to a machine whose clock is wrong."""
+
+    def configure(self):
+        super().configure()
+        subprocess.run(["openssl", "x509", "-req", "-in", "server.csr", "-CA", "ca.pem", "-CAkey",
+                        "ca.key", "-days", "-1", "-extfile", "server.ext", "-out", "server.pem"],
+                       check=True, capture_output=True, cwd=self.scratch)
+
+
+def clock(case):
+    with Expired(case.root) as server:
+        case.refused(server.url("image"), "expired", "the clock of this machine says 20",
+                     options=("--cafile", server.cafile))
+    case.done("a wrong clock is thought of")
+
+
+def ipv6(case):
+    try:
+        end = Guide(None, socket.AF_INET6, "::1")
+    except OSError as error:
+        print(f"  (no IPv6 here: {error})")
+        return
+    case.refused(f"http://[::1]:{end.server_port}/x", "no such file")
+    if end.seen != [None]:
+        sys.exit("FAILED: the IPv6 address was not asked")
+    case.done("an IPv6 address")
+
+
 def evil(case):
     size = (case.root / "image").stat().st_size
     with Evil(case.root) as server:
@@ -108,6 +193,9 @@ def main():
     no_ranges(case)
     login(case)
     tls(case)
+    redirects(case)
+    clock(case)
+    ipv6(case)
     evil(case)
     case.finish()
 
