@@ -273,7 +273,7 @@ static int nfs_source_open(const struct bmr_place *place, uint64_t off, struct b
 	(void)off;
 	bmr_nfs_query(place->url, &query);
 	if (query.version)
-		return open_version(place, query.version, place->stall_ms, out, e);
+		return open_version(place, (int)query.version, place->stall_ms, out, e);
 	return open_either(place, out, e);
 }
 

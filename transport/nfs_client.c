@@ -23,7 +23,7 @@ void bmr_nfs_query(const struct bmr_url *url, struct nfs_query *query)
 {
 	const struct {
 		const char *name;
-		int *value;
+		long *value;
 	} known[] = {
 		{"version=", &query->version},
 		{"nfsport=", &query->nfs_port},
@@ -154,10 +154,10 @@ static int set_arguments(struct nfs_context *ctx, const struct nfs_query *q)
 	struct nfs_url *parsed;
 
 	if (q->nfs_port)
-		used += (size_t)snprintf(text + used, sizeof text - used, "&nfsport=%d",
+		used += (size_t)snprintf(text + used, sizeof text - used, "&nfsport=%ld",
 		                         q->nfs_port);
 	if (q->mount_port)
-		snprintf(text + used, sizeof text - used, "&mountport=%d", q->mount_port);
+		snprintf(text + used, sizeof text - used, "&mountport=%ld", q->mount_port);
 	parsed = nfs_parse_url_dir(ctx, text);
 	if (!parsed)
 		return -1;
@@ -176,9 +176,9 @@ static int new_context(struct nfs_client *c, const struct nfs_query *q, struct b
 	nfs_set_autoreconnect(c->ctx, 0);
 	nfs_set_tcp_syncnt(c->ctx, SYN_RETRIES);
 	if (q->uid >= 0)
-		nfs_set_uid(c->ctx, q->uid);
+		nfs_set_uid(c->ctx, (int)q->uid);
 	if (q->gid >= 0)
-		nfs_set_gid(c->ctx, q->gid);
+		nfs_set_gid(c->ctx, (int)q->gid);
 	if (c->version == NFS_V4)
 		name_client(c->ctx);
 	return 0;

@@ -35,11 +35,11 @@ struct nfs_client {
 
 /* What the URL's query asks for; 0 or -1 (uid, gid): nothing. */
 struct nfs_query {
-	int version;
-	int nfs_port;
-	int mount_port;
-	int uid;
-	int gid;
+	long version;
+	long nfs_port;
+	long mount_port;
+	long uid; /* up to 2^32 - 2 */
+	long gid;
 };
 
 void bmr_nfs_query(const struct bmr_url *url, struct nfs_query *query);

@@ -2,7 +2,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Images from ganesha by NFS versions 3 and 4: well behaved, dying, frozen, replaced."""
 
+import socketserver
+import struct
 import sys
+import threading
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "fixtures"))
@@ -45,12 +48,68 @@ def fallback(case):
     case.done("version 4 is found where version 3 cannot be had")
 
 
+class PortMapper(socketserver.ThreadingTCPServer):
+    """Answers GETPORT (RFC 1833, version 2) on an address of its own, at the port everybody knows."""
+    address = "127.0.0.111"
+    allow_reuse_address = True
+    daemon_threads = True
+
+    def __init__(self, ports):
+        self.ports, self.asked = ports, []
+        super().__init__((self.address, 111), PortMapper.Handler)
+        threading.Thread(target=self.serve_forever, daemon=True).start()
+
+    def handle_error(self, *_):
+        """A client may hang up when it likes."""
+
+    class Handler(socketserver.StreamRequestHandler):
+        def handle(self):
+            while head := self.rfile.read(4):
+                call = self.rfile.read(struct.unpack(">I", head)[0] & 0x7fffffff)
+                xid, _, _, _, _, procedure, _, length = struct.unpack(">8I", call[:32])
+                program = 0
+                if procedure == 3:
+                    program = struct.unpack(">I", call[40 + length:44 + length])[0]
+                self.server.asked.append(program)
+                answer = struct.pack(">7I", xid, 1, 0, 0, 0, 0, self.server.ports.get(program, 0))
+                self.wfile.write(struct.pack(">I", 0x80000000 | len(answer)) + answer)
+
+
+class Everywhere(Nfs):
+    """Answers on every address of this machine."""
+
+    def configure(self):
+        super().configure()
+        conf = self.scratch / "ganesha.conf"
+        conf.write_text(conf.read_text().replace("Bind_addr = 127.0.0.1", "Bind_addr = 0.0.0.0"))
+
+
+def port_mapper(case):
+    """The URL as people write it: no ports, no version."""
+    with Everywhere(case.root) as server:
+        try:
+            mapper = PortMapper({100003: server.port, 100005: server.mount_port})
+        except OSError as error:
+            print(f"  (no port mapper: {error})")
+            return
+        run = case.cat(f"nfs://{mapper.address}/data/image").expect(0)
+        if run.out["sha256"] != case.digests["image"] or not {100003, 100005} <= {*mapper.asked}:
+            run.fail(f"asked for programs {mapper.asked}")
+        mapper.ports.clear()
+        mapper.asked.clear()
+        case.cat(f"nfs://{mapper.address}/data/image", "--timeout-ms", 1000).expect(69)
+        mapper.shutdown()
+        mapper.server_close()
+    case.done("ports from a port mapper")
+
+
 def main():
     need("ganesha.nfsd", "gcc")
     case = Case()
     one_version(case, 3)
     one_version(case, 4)
     fallback(case)
+    port_mapper(case)
     case.finish()
 
 

@@ -3,12 +3,13 @@
 """Images from Samba: well behaved, dying, frozen, replaced; passwords and guests."""
 
 import os
+import subprocess
 import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "fixtures"))
 from servers import Smb                             # noqa: E402
-from transport_case import Case, Run, need          # noqa: E402
+from transport_case import FIX, Case, Run, need          # noqa: E402
 
 LOGIN = ("--user", "root", "--password", "secret")
 
@@ -67,9 +68,19 @@ def stuck_worker(case, server):
     case.done("a stuck worker is killed and replaced")
 
 
+def worker_alone():
+    """Called by hand it has nobody to talk to."""
+    for closed in (True, False):
+        code = subprocess.run([str(FIX / "source_cat"), "smb-worker"], stdin=subprocess.DEVNULL,
+                              close_fds=closed, timeout=10).returncode
+        if code != 64:
+            sys.exit(f"FAILED: a worker without a master ended with {code}")
+
+
 def main():
     need("smbd", "smbpasswd")
     case = Case()
+    worker_alone()
     with Smb(case.root) as server:
         case.whole(server, *LOGIN)
         case.threads(server, *LOGIN)
