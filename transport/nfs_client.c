@@ -36,8 +36,7 @@ void bmr_nfs_query(const struct bmr_url *url, struct nfs_query *query)
 	for (const char *text = url->query; text && *text; text += strspn(text, "&")) {
 		for (size_t i = 0; i < sizeof known / sizeof *known; i++)
 			if (strncmp(text, known[i].name, strlen(known[i].name)) == 0)
-				*known[i].value =
-					(int)strtol(text + strlen(known[i].name), NULL, 10);
+				*known[i].value = strtol(text + strlen(known[i].name), NULL, 10);
 		text += strcspn(text, "&");
 	}
 }
