@@ -84,7 +84,7 @@ def power_cut(lab):
     seed = random.randrange(1 << 32)
     chance, states = random.Random(seed), []
     for _ in range(CUTS):
-        states.append(cuts.cut_after(chance.uniform(0, whole)))
+        states.append(cuts.cut_after(chance.uniform(0, 1.2 * whole)))
     counts = ", ".join(f"{states.count(state)} {state}" for state in sorted(set(states)))
     print(f"seed {seed}, {whole:.1f} s for a whole restore: {counts}")
     check("wrong" not in states, f"a half-written disk looks bootable: {counts}")

@@ -31,7 +31,7 @@ RESTORED = r"bmr: restored [^\r\n]*\r?\n"
 FAILED = r"bmr: failed: (?P<why>[^\r\n]*)\r?\n"
 EXIT_CODE = r"exit code (?P<code>\d+)"
 PERCENT = r"(?P<percent>\d+)(?:\.\d+)? ?%"
-STARTED = r"bmr: [^\r\n]*"                  # the first thing the agent says
+STARTED = r"\nimage: [^\r\n]*\r?\n"          # the source is open; no disk was touched yet
 HELD = r"held|hold"
 
 EXIT_USAGE, EXIT_DATA, EXIT_SOURCE, EXIT_TARGET, EXIT_REFUSED = 64, 65, 69, 74, 77
