@@ -1,0 +1,71 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-3.0-or-later
+# 230-restore-damage - a damaged image ends with 65 and a disk that does not boot.
+. "${0%/*}/lib.sh"
+need sfdisk gzip zstd xz lz4 bzip2
+
+img=$WORK/img
+gpt_image "$img" 8
+digest=$(sum_of "$img")
+wrong=$(printf x | sha256sum | cut -d ' ' -f 1)
+
+# broken WORDS FILE [OPTION ...]: found out while it is written.
+broken() {
+	words=$1 file=$2
+	shift 2
+	old_disk "$WORK/disk" 8M
+	run 65 restore "$@" "$file" "$WORK/disk"
+	says "$words"
+	says "'$WORK/disk' is incomplete and does not boot"
+	zero_lba0 "$WORK/disk"
+	# A new file does not look like a disk either.
+	rm "$WORK/disk"
+	run 65 restore "$@" "$file" "$WORK/disk"
+	zero_lba0_or_empty
+}
+
+zero_lba0_or_empty() {
+	[ ! -s "$WORK/disk" ] || zero_lba0 "$WORK/disk"
+}
+
+for format in gz zst xz lz4 bz2; do
+	pack "$format" "$img"
+	size=$(stat -c %s "$img.$format")
+	for end in 1 100 $((size / 2)); do
+		head -c $((size - end)) "$img.$format" >"$WORK/cut"
+		broken "truncated" "$WORK/cut"
+	done
+	for garbage in x "\\0\\0\\0" "12345678"; do
+		{
+			cat "$img.$format"
+			printf %b "$garbage"
+		} >"$WORK/tail"
+		broken "" "$WORK/tail"
+	done
+	# A byte in the middle of the data.
+	cp "$img.$format" "$WORK/flipped"
+	printf '\125\252' | dd of="$WORK/flipped" bs=1 seek=$((size / 2)) conv=notrunc status=none
+	broken "damaged" "$WORK/flipped"
+done
+echo "cut, a tail of garbage, a wrong byte: 65 in every format, LBA 0 is zero"
+
+for format in $FORMATS; do
+	pack "$format" "$img"
+	broken "the image's SHA-256 is $digest, not the expected $wrong" "$img.$format" \
+		--sha256="$wrong"
+done
+echo "another digest than expected: 65, LBA 0 is zero"
+
+# Nothing but the digest can see damage in a raw image: the opposite of all of the above.
+cp "$img" "$WORK/flipped"
+printf '\125\252' | dd of="$WORK/flipped" bs=1 seek=3000000 conv=notrunc status=none
+run 0 restore "$WORK/flipped" "$WORK/new"
+says "carries no checksum"
+broken "not the expected" "$WORK/flipped" --sha256="$digest"
+echo "a raw image: seen by its digest alone"
+
+# A verify of the image alone says the same.
+run 65 verify "$WORK/cut"
+run 65 verify --sha256="$wrong" "$img.gz"
+run 0 verify --sha256="$digest" "$img.gz"
+done_ok

@@ -1,0 +1,42 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-3.0-or-later
+# 270-restore-memory - the most memory that a restore of 1 GiB takes, in every format.
+. "${0%/*}/lib.sh"
+need sfdisk gzip zstd xz lz4 bzip2
+[ -x /usr/bin/time ] || skip "GNU time is not installed"
+LIMIT_KIB=${LIMIT_KIB:-98304}
+
+img=$WORK/img
+truncate -s 1G "$img"
+echo '2048,' | sfdisk -q -X gpt "$img"
+for mib in 1 300 700 1000; do
+	dd if=/dev/urandom of="$img" bs=1M seek=$mib count=4 conv=notrunc status=none
+done
+
+# peak NAME ARGUMENT ...
+peak() {
+	name=$1
+	shift
+	/usr/bin/time -f %M -o "$WORK/peak" "$BMR" "$@" 2>"$WORK/err" || fail "bmr $*"
+	kib=$(cat "$WORK/peak")
+	printf '%-24s %3d MiB\n' "$name" $((kib / 1024))
+	[ "$kib" -le "$LIMIT_KIB" ] || fail "$name took $kib KiB, more than $LIMIT_KIB"
+}
+
+for format in raw gz zst xz lz4 bz2; do
+	if [ $format = raw ]; then
+		file=$img
+	else
+		pack $format "$img"
+		file=$img.$format
+	fi
+	peak "$format" restore "$file" "$WORK/disk"
+	rm -f "$WORK/disk" "$img.$format"
+done
+# The largest windows that are taken.
+truncate -s 160M "$img"
+zstd -q -3 --long=26 <"$img" >"$img.zst"
+peak "zst --long=26" verify "$img.zst"
+xz -9 <"$img" >"$img.xz"
+peak "xz -9" verify "$img.xz"
+done_ok
