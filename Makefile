@@ -94,17 +94,27 @@ boot := $(BUILD)/boot
 medium_options := $(if $(SHELL_ON_TTY2),--shell) $(if $(FIRMWARE),--firmware $(FIRMWARE)) \
 	$(foreach cpio,$(EXTRA_CPIO),--extra-cpio $(cpio))
 
-$(boot)/initrd.img: $(BUILD)/bmr $(shell find initramfs -type f)
-	initramfs/build --bmr $(BUILD)/bmr --out $(boot) $(medium_options)
+# As it was given: $${mac} is the agent's to replace, and a quote is not the shell's.
+cmdline := $(if $(value CMDLINE),--cmdline '$(subst ','\'',$(value CMDLINE))')
 
-$(BUILD)/bmr.iso: $(boot)/initrd.img $(shell find iso -type f)
-	iso/build --boot $(boot) --out $@ $(if $(CMDLINE),--cmdline '$(CMDLINE)')
+# The build gives its files the time of the source, which is earlier than what they are made from.
+$(boot)/initrd.img: $(BUILD)/bmr $(BUILD)/medium-options $(EXTRA_CPIO) $(shell find initramfs -type f)
+	initramfs/build --bmr $(BUILD)/bmr --out $(boot) $(medium_options)
+	touch $@
+
+$(BUILD)/medium-options: FORCE
+	@mkdir -p $(@D)
+	@echo '$(medium_options)' | cmp -s - $@ || echo '$(medium_options)' >$@
+
+# Always: it takes two seconds, and the command line may be another one.
+$(BUILD)/bmr.iso: $(boot)/initrd.img FORCE
+	iso/build --boot $(boot) --out $@ $(cmdline)
 
 .PHONY: initramfs iso netboot
 initramfs: $(boot)/initrd.img
 iso: $(BUILD)/bmr.iso
 netboot: $(boot)/initrd.img
-	iso/netboot --boot $(boot) --out $(BUILD)/netboot
+	iso/netboot --boot $(boot) --out $(BUILD)/netboot $(cmdline)
 
 # --- tests ---
 
@@ -187,7 +197,7 @@ help:
 	@echo 'make              build/bmr'
 	@echo 'make iso          build/bmr.iso: boots BIOS, UEFI and Secure Boot, from CD or stick'
 	@echo '                  CMDLINE="..." SHELL_ON_TTY2=1 FIRMWARE=pkg,... EXTRA_CPIO=file'
-	@echo 'make netboot      build/netboot/: kernel, initramfs and examples for PXE'
+	@echo 'make netboot      build/netboot/: kernel, initramfs and examples for PXE; CMDLINE="..."'
 	@echo 'sudo make demo    everything once, from nothing: restore and boot a Debian in QEMU'
 	@echo 'sudo make check   install what is needed, build, and run all tests'
 	@echo 'make unit | integration | asan | tsan | vm | fuzz | lint      one kind; CASES=regex'
