@@ -214,6 +214,11 @@ static int inspect(struct bmr_source *source, uint8_t *head, struct bmr_image *i
 		image->at_least = image->layout.needed;
 	if (image->format == BMR_FORMAT_GZIP && image->likely > 0)
 		image->likely = complete_gzip_size(image->likely, image->at_least);
+	/* Less than the compressed file itself (data that does not compress grows a little): it is
+	 * the size of one stream of many. */
+	if (image->file_size != BMR_SOURCE_SIZE_UNKNOWN &&
+	    image->likely < image->file_size - image->file_size / 16)
+		image->likely = 0;
 	/* The backup of a GPT is in the last sector of its disk. */
 	image->exact |= image->layout.table == BMR_TABLE_GPT;
 	return 0;

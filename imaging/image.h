@@ -2,7 +2,7 @@
 /* image.h - what can be known of an image before it is restored: its first MiB is unpacked and
  * looked at, and where the source can jump, the index of an .xz file at its end.
  *
- * The last four bytes of a gzip file, its size modulo 2^32, are not believed: with several members,
+ * The last four bytes of a gzip file, its size modulo 2^32, are only a hint: with several members,
  * over 4 GiB, or where the file was cut, they say nothing. */
 #ifndef BMR_IMAGING_IMAGE_H
 #define BMR_IMAGING_IMAGE_H

@@ -1,0 +1,177 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* image: what is known before a restore, and what is refused. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "imaging/image.h"
+#include "tests/fixtures/fake_source.h"
+#include "tests/fixtures/packed.h"
+#include "tests/fixtures/tables.h"
+
+#define MIB ((size_t)1 << 20)
+
+/* Frees file. */
+static int inspect(struct bytes file, bool stream, struct bmr_image *image, struct bmr_err *e)
+{
+	struct fake_image fake = {.data = file.data, .size = file.len, .stream = stream};
+	struct bmr_source *s;
+	int rc;
+
+	assert_int_equal(fake_image_source(&fake, 100000, 3, &s, e), 0);
+	rc = bmr_image_inspect(s, image, e);
+	bmr_source_close(s);
+	free(file.data);
+	return rc;
+}
+
+static struct bytes gpt_disk(size_t len)
+{
+	struct bytes disk = bytes_random(len, 6);
+
+	memset(disk.data, 0, 100000);
+	gpt_header(disk.data, 512, len / 512 - 1);
+	return disk;
+}
+
+static void test_gpt_in_every_format(void **state)
+{
+	struct bytes disk = gpt_disk(3 * MIB);
+
+	(void)state;
+	for (enum bmr_format f = BMR_FORMAT_RAW; f <= BMR_FORMAT_BZIP2; f++)
+		for (int stream = 0; stream < 2; stream++) {
+			struct bmr_image image;
+			struct bmr_err e;
+
+			if (inspect(pack(f, disk.data, disk.len), stream, &image, &e) < 0)
+				fail_msg("%s: %s", bmr_format_name(f), e.msg);
+			assert_int_equal(image.format, f);
+			assert_int_equal(image.layout.table, BMR_TABLE_GPT);
+			assert_int_equal(image.at_least, disk.len);
+			assert_true(image.exact);
+			assert_int_equal(image.has_checksum, f != BMR_FORMAT_RAW);
+			assert_int_equal(image.size, f == BMR_FORMAT_RAW && !stream ? disk.len : 0);
+		}
+	free(disk.data);
+}
+
+static void test_sizes_without_a_table(void **state)
+{
+	struct bytes disk = bytes_random(3 * MIB, 7);
+	struct bmr_image image;
+	struct bmr_err e;
+
+	(void)state;
+	inspect(pack(BMR_FORMAT_RAW, disk.data, disk.len), false, &image, &e);
+	assert_true(image.exact && image.size == disk.len);
+	inspect(pack(BMR_FORMAT_RAW, disk.data, disk.len), true, &image, &e);
+	assert_false(image.exact);
+	assert_int_equal(image.at_least, 0);
+	inspect(pack(BMR_FORMAT_XZ, disk.data, disk.len), false, &image, &e);
+	assert_true(image.exact && image.at_least == disk.len);
+	inspect(pack(BMR_FORMAT_XZ, disk.data, disk.len), true, &image, &e);
+	assert_false(image.exact);
+	inspect(pack_many(BMR_FORMAT_XZ, disk.data, disk.len, 2), false, &image, &e);
+	assert_false(image.exact); /* the index is that of the last stream */
+	assert_true(image.at_least <= disk.len);
+	inspect(pack(BMR_FORMAT_ZSTD, disk.data, disk.len), false, &image, &e);
+	assert_true(!image.exact && image.at_least == disk.len && image.likely == disk.len);
+	inspect(pack_many(BMR_FORMAT_ZSTD, disk.data, disk.len, 3), false, &image, &e);
+	assert_true(!image.exact && image.at_least == MIB);
+	assert_int_equal(image.likely, 0); /* of one frame of three */
+	/* The end of a gzip file is a hint. */
+	inspect(pack(BMR_FORMAT_GZIP, disk.data, disk.len), false, &image, &e);
+	assert_true(!image.exact && image.at_least == 0 && image.likely == disk.len);
+	inspect(pack_many(BMR_FORMAT_GZIP, disk.data, disk.len, 3), false, &image, &e);
+	assert_int_equal(image.likely, 0);
+	inspect(pack(BMR_FORMAT_BZIP2, disk.data, disk.len), false, &image, &e);
+	assert_true(!image.exact && image.at_least == 0);
+	free(disk.data);
+}
+
+static void expect_refused(struct bytes file, const char *words)
+{
+	struct bmr_image image;
+	struct bmr_err e;
+
+	if (inspect(file, false, &image, &e) == 0)
+		fail_msg("taken as good; expected: %s", words);
+	assert_int_equal(e.code, BMR_E_DATA);
+	if (!strstr(e.msg, words))
+		fail_msg("%s; expected: %s", e.msg, words);
+}
+
+static void test_refused(void **state)
+{
+	struct bytes disk = gpt_disk(3 * MIB);
+	uint8_t archive[1024] = {1};
+	uint8_t none = 0;
+
+	(void)state;
+	memcpy(archive + 257, "ustar", 5);
+	expect_refused(bytes_new(0), "empty");
+	expect_refused(pack(BMR_FORMAT_GZIP, &none, 0), "holds nothing");
+	expect_refused(bytes_copy(disk.data, 1536), "truncated");
+	expect_refused(bytes_copy(disk.data, disk.len - 512), "truncated");
+	expect_refused(bytes_join(bytes_copy(disk.data, disk.len), bytes_copy("x", 1)),
+		       "whole sectors");
+	for (enum bmr_format f = BMR_FORMAT_GZIP; f <= BMR_FORMAT_BZIP2; f++) {
+		struct bytes once = pack(BMR_FORMAT_XZ, disk.data, 10000);
+
+		expect_refused(pack(f, archive, sizeof archive), "tar archive");
+		expect_refused(pack(f, (const uint8_t *)"<html>\n", 7), "text");
+		expect_refused(pack(f, once.data, once.len), "xz data within");
+		free(once.data);
+	}
+	free(disk.data);
+}
+
+/* A skippable frame first: what follows it tells neither checksum nor size at once. */
+static void test_zstd_skippable_first(void **state)
+{
+	static const uint8_t skip[] = {0x5d, 0x2a, 0x4d, 0x18, 4, 0, 0, 0, 1, 2, 3, 4};
+	struct bytes disk = bytes_random(MIB, 8);
+	struct bmr_image image;
+	struct bmr_err e;
+
+	(void)state;
+	assert_int_equal(inspect(bytes_join(bytes_copy(skip, sizeof skip),
+					    pack(BMR_FORMAT_ZSTD, disk.data, disk.len)),
+				 false, &image, &e), 0);
+	assert_int_equal(image.format, BMR_FORMAT_ZSTD);
+	assert_false(image.has_checksum);
+	assert_int_equal(image.at_least, 0);
+	free(disk.data);
+}
+
+static void test_check_size(void **state)
+{
+	struct bmr_image image = {.layout.needed = 8192};
+	struct bmr_err e;
+
+	(void)state;
+	assert_int_equal(bmr_image_check_size(&image, 8192, 512, &e), 0);
+	assert_int_equal(bmr_image_check_size(&image, 8191, 512, &e), -1);
+	assert_non_null(strstr(e.msg, "truncated"));
+	assert_int_equal(bmr_image_check_size(&image, 8193, 512, &e), -1);
+	assert_non_null(strstr(e.msg, "1 too many"));
+	assert_int_equal(bmr_image_check_size(&image, 8704, 4096, &e), -1);
+	assert_int_equal(e.code, BMR_E_DATA);
+	assert_int_equal(bmr_image_check_sectors(0, 512, &e), 0);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_gpt_in_every_format),
+		cmocka_unit_test(test_sizes_without_a_table),
+		cmocka_unit_test(test_refused),
+		cmocka_unit_test(test_zstd_skippable_first),
+		cmocka_unit_test(test_check_size),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
