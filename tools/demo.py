@@ -92,7 +92,8 @@ def run(step, limit, *argv):
     if not ended:
         raise Failed(f"'{words[0]}' was ended after {limit} s")
     if process.returncode != 0:
-        raise Failed(f"'{' '.join(words)}' ended with status {process.returncode}")
+        raise Failed(f"'{' '.join(words)}' ended with status {process.returncode}\n"
+                     + "\n".join(step.log.read_text(errors="replace").splitlines()[-10:]))
     return text
 
 
@@ -162,7 +163,7 @@ def restore(medium, image):
     with Step(6, "boot the medium in QEMU and restore a blank disk", "6-restore.log"), \
             Machine(OUT, "6-restore", cdrom=medium, disks=[Disk(disk, serial=SERIAL)]) as vm:
         deadline = time.monotonic() + 420
-        vm.expect("Booting `", 120)         # before that the boot menu draws on the screen
+        vm.expect(r"Booting `[^\n]*\n", 120)      # before that the boot menu draws on the screen
         say("the boot menu has started the live system")
         for line in console_lines(vm, 120):
             if line:
