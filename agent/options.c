@@ -67,6 +67,15 @@ static void take_own(struct bmr_options *o, char letter, const char *value)
 	}
 }
 
+/* What getopt_long has just complained of; it moves words, so their place before does not tell. */
+static const char *culprit(char **argv, int found, char letter[3])
+{
+	if (found != '?' || optopt <= 0 || optopt >= OWN_FIRST)
+		return argv[optind - 1];
+	snprintf(letter, 3, "-%c", optopt);
+	return letter;
+}
+
 static int take(struct bmr_options *o, int found, const char *word, const char *value,
 		struct bmr_err *e)
 {
@@ -110,13 +119,13 @@ int bmr_options_read(const struct bmr_option_rules *rules, int argc, char **argv
 	optind = 0; /* glibc: start anew, with argv[0] as the program's name */
 	opterr = 0;
 	for (;;) {
-		int at = optind > 0 ? optind : 1;
+		char letter[3];
 
 		/* ':' first: a missing value is told from an unknown option. */
 		found = getopt_long(argc, argv, ":", table, NULL);
 		if (found == -1)
 			break;
-		if (take(o, found, at < argc ? argv[at] : "", optarg, e) < 0)
+		if (take(o, found, culprit(argv, found, letter), optarg, e) < 0)
 			return -1;
 	}
 	o->arguments = argv + optind;

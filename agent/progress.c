@@ -61,6 +61,8 @@ void bmr_progress_look(const struct bmr_restore_progress *p, uint64_t file_size,
 	                          : fraction(atomic_load(&p->pipe.fetched), file_size);
 	if (view->fraction < 0)
 		view->fraction = fraction(view->done, view->total);
+	if (meter->phase != phase)
+		*meter = (struct bmr_meter){.phase = phase};
 	sample(meter, now, view->done);
 	measure(meter, now, view);
 	view->seconds_left = -1;

@@ -18,7 +18,8 @@ struct bmr_meter {
 		double at; /* seconds */
 		uint64_t bytes;
 	} samples[BMR_METER_WINDOW];
-	unsigned count; /* ever taken */
+	unsigned count; /* ever taken in this phase */
+	enum bmr_phase phase;
 	double start;
 };
 
