@@ -110,12 +110,12 @@ static bool same_disks(const struct bmr_disk_list *a, const struct bmr_disk_list
 	return true;
 }
 
-/* Is any disk meant by the hints, fit or not?  Then more waiting changes nothing. */
+/* Is any disk meant, fit or not?  Then more waiting changes nothing. */
 static bool any_meant(const struct bmr_disk_list *list, const struct bmr_judgement *judgements)
 {
 	for (size_t i = 0; i < list->count; i++)
-		if (judgements[i].verdict != BMR_VERDICT_HINT &&
-		    judgements[i].verdict != BMR_VERDICT_NEVER)
+		if (judgements[i].meant || (judgements[i].verdict != BMR_VERDICT_HINT &&
+					    judgements[i].verdict != BMR_VERDICT_NEVER))
 			return true;
 	return false;
 }

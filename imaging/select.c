@@ -175,6 +175,10 @@ static bool has_consent(const struct bmr_select_rules *rules, const struct bmr_d
 void bmr_select_judge(const struct bmr_select_rules *rules, const struct bmr_disk *disk,
                       struct bmr_judgement *judgement)
 {
+	struct bmr_judgement unused;
+
+	judgement->meant = rules->hints && !rules->hints->automatic &&
+	                   bmr_select_match(rules->hints, disk, &unused);
 	judgement->reason[0] = '\0';
 	if (find_bar(rules, disk, judgement) != BAR_NONE)
 		judgement->verdict = BMR_VERDICT_NEVER;
@@ -238,10 +242,8 @@ static bool is_candidate(const struct bmr_select_rules *rules, const struct bmr_
 	*in_question = false;
 	if (judgement->verdict != BMR_VERDICT_NEVER && judgement->verdict != BMR_VERDICT_HINT)
 		return true;
-	if (rules->hints->automatic)
-		*in_question = find_bar(rules, disk, &unused) == BAR_USED;
-	else
-		*in_question = bmr_select_match(rules->hints, disk, &unused);
+	*in_question = rules->hints->automatic ? find_bar(rules, disk, &unused) == BAR_USED
+	                                       : judgement->meant;
 	return false;
 }
 

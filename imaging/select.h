@@ -55,6 +55,8 @@ enum bmr_verdict {
 
 struct bmr_judgement {
 	enum bmr_verdict verdict;
+	bool meant; /* the hints (not "auto") match, whatever else speaks against it: waiting for
+		       another disk would change nothing */
 	char reason[256]; /* one line: "serial 'A1' is not 'B2'"; "" for OK */
 };
 

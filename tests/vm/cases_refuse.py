@@ -55,7 +55,7 @@ def two_match(lab):
 
 @case("refuse-too-small")
 def too_small(lab):
-    refuse(lab, [Disk(lab.target(SMALL - 512), serial="T1")], words=str(SMALL))
+    refuse(lab, [Disk(lab.target(SMALL - 512), serial="T1")], words=f"{SMALL:,}")
 
 
 @case("refuse-4096-sectors")

@@ -169,6 +169,7 @@ class Lab:
         for place, source in files.items():
             (tree / place).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(source, tree / place)
+        tree.mkdir(exist_ok=True)
         with open(disk, "wb") as out:
             out.truncate(size)
         subprocess.run(["mke2fs", "-q", "-t", "ext4", "-U", uuid, "-d", str(tree), str(disk)],
@@ -235,7 +236,7 @@ def expect_restored(vm, limit=150):
     vm.wait_off(60)
 
 
-def expect_failed(vm, code, words="", limit=60):
+def expect_failed(vm, code, words="", limit=110):
     """The agent says that it failed, with this exit code and words; returns the line."""
     word, got, line = outcome(vm, limit)
     check(word == "failed", f"it says: {line}")
