@@ -178,6 +178,7 @@ static void add_start(void *ctx, struct bmr_json *j)
 
 	bmr_json_text(j, "version", bmr_version);
 	bmr_json_bool(j, "live", a->live);
+	bmr_json_text(j, "firmware", bmr_machine_firmware(NULL));
 }
 
 /* Command line, then, if there is one, the fetched file. */
@@ -186,6 +187,8 @@ static int read_orders(struct agent *a, struct bmr_err *e)
 	struct bmr_session *s = &a->session;
 	struct bmr_params *p = &s->options->params;
 
+	bmr_log_say(s->log, BMR_LOG_INFO, "bmr %s; firmware: %s", bmr_version,
+		    bmr_machine_firmware(NULL));
 	if (bmr_credentials_load(p, s->log, e) < 0)
 		return -1;
 	say_notices(s);

@@ -119,6 +119,31 @@ void bmr_machine_read(const char *sysfs, const struct bmr_net_mac *boot, struct 
 		m->hostname[0] = '\0';
 }
 
+/* An EFI variable is four bytes of attributes and its value (Linux, efivarfs); SecureBoot has one byte
+ * (UEFI specification 2.10, 3.3). */
+static bool secure_boot_on(const char *sysfs)
+{
+	char path[256];
+	AUTO_FILE FILE *f = NULL;
+	unsigned char value[5];
+
+	snprintf(path, sizeof path,
+		 "%s/firmware/efi/efivars/SecureBoot-8be4df61-93ca-11d2-aa0d-00e098032b8c", sysfs);
+	f = fopen(path, "re");
+	return f && fread(value, 1, sizeof value, f) == sizeof value && value[4] == 1;
+}
+
+const char *bmr_machine_firmware(const char *sysfs)
+{
+	char path[256];
+
+	sysfs = sysfs ? sysfs : "/sys";
+	snprintf(path, sizeof path, "%s/firmware/efi", sysfs);
+	if (access(path, F_OK) != 0)
+		return "BIOS";
+	return secure_boot_on(sysfs) ? "UEFI, Secure Boot on" : "UEFI, Secure Boot off";
+}
+
 static const char *or_null(const char *text)
 {
 	return *text ? text : NULL;

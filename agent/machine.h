@@ -21,6 +21,9 @@ struct bmr_machine {
 /* Read them; what is not to be had stays "".  boot: the MAC of BOOTIF=, or NULL. */
 void bmr_machine_read(const char *sysfs, const struct bmr_net_mac *boot, struct bmr_machine *m);
 
+/* "BIOS", "UEFI, Secure Boot on" or "UEFI, Secure Boot off"; a static text. */
+const char *bmr_machine_firmware(const char *sysfs);
+
 /* The variables for bmr_url_expand; they point into m. */
 void bmr_machine_variables(const struct bmr_machine *m,
 			   struct bmr_url_variable variables[BMR_MACHINE_VARIABLES]);

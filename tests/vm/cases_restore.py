@@ -46,7 +46,7 @@ class Restore:
                      cdrom=None if stick else iso, disks=disks) as vm:
             expect_restored(vm, 240)
             if firmware == "secureboot":
-                check("Secure boot enabled" in vm.text(), "Secure Boot was not on")
+                check("UEFI, Secure Boot on" in vm.text(), "Secure Boot was not on")
         check_equal(self.image, self.disk)
 
 

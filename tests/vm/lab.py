@@ -29,7 +29,7 @@ MIB = 1 << 20
 
 RESTORED = r"bmr: restored [^\r\n]*\r?\n"
 FAILED = r"bmr: failed: (?P<why>[^\r\n]*)\r?\n"
-EXIT_CODE = r"exit code (?P<code>\d+)"
+EXIT_CODE = r"exit code (?P<code>\d+)\s"
 PERCENT = r"(?P<percent>\d+)(?:\.\d+)? ?%"
 STARTED = r"\nimage: [^\r\n]*\r?\n"          # the source is open; no disk was touched yet
 HELD = r"held|hold"
