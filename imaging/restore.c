@@ -2,33 +2,22 @@
 #include "imaging/restore.h"
 
 #include <inttypes.h>
-#include <stdlib.h>
 #include <string.h>
 
-#include "base/cleanup.h"
 #include "base/err.h"
 #include "base/log.h"
 #include "base/size.h"
+#include "imaging/body.h"
 #include "imaging/checked.h"
 #include "imaging/image.h"
-#include "imaging/proof.h"
-#include "imaging/readback.h"
 #include "imaging/target.h"
 #include "imaging/verify.h"
-#include "imaging/zero.h"
 #include "transport/source.h"
 
 #define REREAD_TIMEOUT_MS 10000
 /* What may lie at the end of a disk and come back to life: a backup GPT (34 sectors), md and ZFS
  * labels (up to 512 KiB). */
 #define TAIL_WIPE BMR_MIB
-/* A new file has no size yet; its proof is sized for this much. */
-#define NEW_FILE_MAX ((uint64_t)1 << 44)
-
-struct worker_state { /* one thread's */
-	struct bmr_digest *digest;
-	uint8_t *disk; /* what the disk holds, for compare */
-};
 
 /* What a failure leaves behind. */
 enum disk_state {
@@ -41,16 +30,8 @@ struct run {
 	const struct bmr_restore *r;
 	struct bmr_target *target;
 	struct bmr_checked checked;
+	struct bmr_body *body;
 	enum disk_state state;
-	struct bmr_proof *proof;
-	uint64_t limit; /* the disk's size */
-	uint8_t *first; /* the first chunk, withheld until the end; written by one worker only */
-	size_t first_len;
-	bool *bad; /* groups that read back wrong */
-	uint64_t groups;
-	bool repairing; /* write only bad groups */
-	struct worker_state workers[BMR_WORKERS_MAX];
-	unsigned worker_count;
 };
 
 const char *bmr_phase_name(enum bmr_phase phase)
@@ -65,7 +46,7 @@ const char *bmr_phase_name(enum bmr_phase phase)
 	return names[phase];
 }
 
-static void enter(const struct bmr_restore *r, enum bmr_phase phase)
+void bmr_restore_enter(const struct bmr_restore *r, enum bmr_phase phase)
 {
 	atomic_store(&r->progress->phase, phase);
 	if (r->phase)
@@ -94,110 +75,17 @@ int bmr_restore_check(const struct bmr_image *image, const struct bmr_target_inf
 	return 0;
 }
 
-/* --- step 3: the body --- */
-
-static int put_zeros(struct run *run, const struct bmr_chunk *c, struct bmr_err *e)
-{
-	if (bmr_target_zero(run->target, c->offset, c->len, e) < 0)
-		return -1;
-	atomic_fetch_add(&run->r->progress->zeroed, c->len);
-	return 0;
-}
-
-static int put_data(struct run *run, const struct bmr_chunk *c, struct bmr_err *e)
-{
-	if (bmr_target_write(run->target, c->data, c->len, c->offset, e) < 0)
-		return -1;
-	atomic_fetch_add(&run->r->progress->written, c->len);
-	return 0;
-}
-
-static bool holds_already(struct run *run, const struct bmr_chunk *c, unsigned worker)
-{
-	uint8_t *disk = run->workers[worker].disk;
-	struct bmr_err ignored; /* a sector that cannot be read may well be written */
-
-	if (!run->r->compare || run->repairing)
-		return false;
-	return bmr_target_read(run->target, disk, c->len, c->offset, &ignored) == 0 &&
-	       memcmp(disk, c->data, c->len) == 0;
-}
-
-/* Put one chunk on the disk.  A repair writes zeros as data: the hole may be what failed. */
-static int put(struct run *run, const struct bmr_chunk *c, unsigned worker, struct bmr_err *e)
-{
-	if (holds_already(run, c, worker)) {
-		atomic_fetch_add(&run->r->progress->skipped, c->len);
-		return 0;
-	}
-	if (!run->repairing && bmr_zero_is(c->data, c->len))
-		return put_zeros(run, c, e);
-	return put_data(run, c, e);
-}
-
-static int check_chunk(const struct run *run, const struct bmr_chunk *c, struct bmr_err *e)
-{
-	if (!bmr_size_inside(c->offset, c->len, run->limit))
-		return bmr_err_set(e, BMR_E_REFUSED, 0,
-				   "'%s' is too small: it has %" PRIu64
-				   " bytes and the image goes on",
-				   run->r->target->path, run->limit);
-	return bmr_image_check_sectors(c->offset + c->len, run->r->target->sector, e);
-}
-
-static int body_work(void *ctx, const struct bmr_chunk *c, unsigned worker, struct bmr_err *e)
-{
-	struct run *run = ctx;
-	struct bmr_digest_value digest;
-
-	if (check_chunk(run, c, e) < 0)
-		return -1;
-	if (c->index == 0) {
-		memcpy(run->first, c->data, c->len);
-		run->first_len = c->len;
-		return 0;
-	}
-	if (bmr_digest_of(run->workers[worker].digest, c->data, c->len, &digest, e) < 0 ||
-	    bmr_proof_add(run->proof, c->index, &digest, e) < 0)
-		return -1;
-	return put(run, c, worker, e);
-}
-
-static int repair_work(void *ctx, const struct bmr_chunk *c, unsigned worker, struct bmr_err *e)
-{
-	struct run *run = ctx;
-
-	if (c->index == 0 || !run->bad[c->index / bmr_proof_group(run->proof)])
-		return 0;
-	return put(run, c, worker, e);
-}
-
-static int stream(struct run *run,
-		  int (*work)(void *, const struct bmr_chunk *, unsigned, struct bmr_err *),
-		  struct bmr_pipe_result *result, struct bmr_err *e)
-{
-	struct bmr_pipe pipe = {
-		.source = run->r->source,
-		.format = run->r->image->format,
-		.workers = run->worker_count,
-		.work = work,
-		.ctx = run,
-		.progress = &run->r->progress->pipe,
-		.stop = run->r->stop,
-	};
-
-	return bmr_pipe_run(&pipe, result, e);
-}
-
 /* An image shorter than the disk leaves its end as it was; what there could be taken for a backup
  * of a partition table is wiped. */
 static int wipe_tail(struct run *run, uint64_t size, struct bmr_err *e)
 {
-	uint64_t tail = bmr_size_min(TAIL_WIPE, run->limit - size);
+	const struct bmr_target_info *target = run->r->target;
+	uint64_t tail;
 
-	if (run->r->target->is_file || tail == 0)
+	if (target->is_file || target->size == size)
 		return 0;
-	return bmr_target_zero(run->target, run->limit - tail, tail, e);
+	tail = bmr_size_min(TAIL_WIPE, target->size - size);
+	return bmr_target_zero(run->target, target->size - tail, tail, e);
 }
 
 /* --- step 4: is it right? --- */
@@ -227,76 +115,18 @@ static int check_unchanged(const struct bmr_restore *r, struct bmr_err *e)
 	return 0;
 }
 
-static int read_back_once(struct run *run, uint64_t size, bool only_bad, uint64_t *bad,
-			  uint64_t *first_bad, struct bmr_err *e)
-{
-	struct bmr_readback rb = {
-		.target = run->target,
-		.proof = run->proof,
-		.size = size,
-		.workers = run->worker_count,
-		.bad = run->bad,
-		.only_bad = only_bad,
-		.progress = &run->r->progress->verified,
-		.stop = run->r->stop,
-	};
-
-	enter(run->r, BMR_PHASE_READBACK);
-	return bmr_readback_run(&rb, bad, first_bad, e);
-}
-
-static int repair(struct run *run, const struct bmr_pipe_result *expected, struct bmr_err *e)
-{
-	struct bmr_pipe_result again;
-
-	enter(run->r, BMR_PHASE_REPAIR);
-	run->repairing = true;
-	if (stream(run, repair_work, &again, e) < 0)
-		return -1;
-	if (again.size != expected->size || !bmr_digest_equal(&again.sha256, &expected->sha256))
-		return bmr_err_set(e, BMR_E_DATA, 0, "the image changed while it was restored");
-	return bmr_target_flush(run->target, e);
-}
-
-static int read_back(struct run *run, const struct bmr_pipe_result *pipe,
-		     struct bmr_restore_result *result, struct bmr_err *e)
-{
-	uint64_t bad = 0;
-	uint64_t first = 0;
-
-	/* What was read for comparing does not count. */
-	atomic_store(&run->r->progress->verified, 0);
-	atomic_store(&run->r->progress->to_verify, pipe->size);
-	if (read_back_once(run, pipe->size, false, &bad, &first, e) < 0)
-		return -1;
-	for (int i = 0; bad > 0 && i < BMR_REWRITES_MAX; i++) {
-		bmr_log_say(run->r->log, BMR_LOG_NOTICE,
-			    "'%s' reads back wrong in %" PRIu64 " places, the first at byte %" PRIu64
-			    "; writing them again",
-			    run->r->target->path, bad, first);
-		result->rewritten += bad;
-		if (repair(run, pipe, e) < 0 ||
-		    read_back_once(run, pipe->size, true, &bad, &first, e) < 0)
-			return -1;
-	}
-	if (bad > 0)
-		return bmr_err_set(e, BMR_E_TARGET, 0,
-				   "'%s' does not hold what was written: %" PRIu64
-				   " MiB-chunks read back wrong after %d rewrites, the first at "
-				   "sector %" PRIu64,
-				   run->r->target->path, bad * bmr_proof_group(run->proof),
-				   BMR_REWRITES_MAX, first / run->r->target->sector);
-	return 0;
-}
-
 /* --- steps 2, 5, 6 --- */
 
-/* Write a part of the first chunk. */
+/* Write a part of the first chunk, as far as there is one. */
 static int put_first(struct run *run, size_t from, size_t to, struct bmr_err *e)
 {
-	if (from == to)
+	size_t len;
+	const uint8_t *first = bmr_body_first(run->body, &len);
+
+	to = to < len ? to : len;
+	if (from >= to)
 		return 0;
-	if (bmr_checked_write(&run->checked, run->first + from, to - from, from, e) < 0)
+	if (bmr_checked_write(&run->checked, first + from, to - from, from, e) < 0)
 		return -1;
 	if (run->r->read_back)
 		atomic_fetch_add(&run->r->progress->verified, to - from);
@@ -332,8 +162,8 @@ static int make_bootable(struct run *run, struct bmr_err *e)
 	unsigned sector = run->r->target->sector;
 	const char *reason = NULL;
 
-	enter(run->r, BMR_PHASE_BOOTABLE);
-	if (put_first(run, sector, run->first_len, e) < 0 ||
+	bmr_restore_enter(run->r, BMR_PHASE_BOOTABLE);
+	if (put_first(run, sector, BMR_CHUNK_SIZE, e) < 0 ||
 	    bmr_target_check_same(run->target, e) < 0 || put_lba0(run, e) < 0)
 		return -1;
 	if (!bmr_target_reread_table(run->target, REREAD_TIMEOUT_MS, &reason))
@@ -351,17 +181,17 @@ static int restore_body(struct run *run, struct bmr_restore_result *result, stru
 	const struct bmr_restore *r = run->r;
 	struct bmr_pipe_result pipe;
 
-	enter(r, BMR_PHASE_WRITE);
+	bmr_restore_enter(r, BMR_PHASE_WRITE);
 	/* A new file gets a size at once: killed half way, it can be restored to again. */
 	if (make_unbootable(run, e) < 0 ||
 	    bmr_target_set_size(run->target, r->image->at_least, e) < 0 ||
-	    stream(run, body_work, &pipe, e) < 0 ||
+	    bmr_body_write(run->body, run->target, &pipe, e) < 0 ||
 	    bmr_image_check_size(r->image, pipe.size, r->target->sector, e) < 0 ||
 	    check_digest(r, &pipe.sha256, e) < 0 ||
 	    bmr_target_set_size(run->target, pipe.size, e) < 0 ||
 	    wipe_tail(run, pipe.size, e) < 0 || bmr_target_flush(run->target, e) < 0)
 		return -1;
-	if (r->read_back && read_back(run, &pipe, result, e) < 0)
+	if (r->read_back && bmr_body_read_back(run->body, &pipe, &result->rewritten, e) < 0)
 		return -1;
 	if (check_unchanged(r, e) < 0 || make_bootable(run, e) < 0)
 		return -1;
@@ -369,42 +199,6 @@ static int restore_body(struct run *run, struct bmr_restore_result *result, stru
 	result->sha256 = pipe.sha256;
 	result->rewritten += run->checked.rewritten;
 	return 0;
-}
-
-static int allocate(struct run *run, struct bmr_err *e)
-{
-	uint64_t size = run->limit;
-
-	run->first = aligned_alloc(BMR_CHUNK_ALIGN, BMR_CHUNK_SIZE);
-	if (!run->first)
-		return bmr_err_nomem(e, "the first MiB");
-	if (bmr_proof_open(size, &run->proof, e) < 0)
-		return -1;
-	run->groups = size / BMR_CHUNK_SIZE / bmr_proof_group(run->proof) + 1;
-	run->bad = calloc(run->groups, sizeof *run->bad);
-	if (!run->bad)
-		return bmr_err_nomem(e, "the proof");
-	for (; run->worker_count < bmr_pipe_workers(); run->worker_count++) {
-		struct worker_state *w = &run->workers[run->worker_count];
-
-		w->disk = aligned_alloc(BMR_CHUNK_ALIGN, BMR_CHUNK_SIZE);
-		if (!w->disk)
-			return bmr_err_nomem(e, "a worker");
-		if (bmr_digest_open(&w->digest, e) < 0)
-			return -1;
-	}
-	return 0;
-}
-
-static void free_run(struct run *run)
-{
-	for (unsigned i = 0; i < BMR_WORKERS_MAX; i++) {
-		free(run->workers[i].disk);
-		bmr_digest_close(run->workers[i].digest);
-	}
-	bmr_proof_close(run->proof);
-	free(run->bad);
-	free(run->first);
 }
 
 static int not_written(const struct bmr_restore *r, const char *what, struct bmr_err *e)
@@ -454,12 +248,11 @@ static int write_and_prove(const struct bmr_restore *r, struct bmr_restore_resul
 	struct run run = {.r = r};
 	int rc;
 
-	run.limit = r->target->is_new ? NEW_FILE_MAX : r->target->size;
-	rc = allocate(&run, e);
+	rc = bmr_body_open(r, &run.body, e);
 	if (rc == 0)
 		rc = bmr_target_open(r->target, &run.target, e);
 	rc = rc < 0 ? not_written(r, "opening the target", e) : restore_opened(&run, result, e);
-	free_run(&run);
+	bmr_body_close(run.body);
 	return rc;
 }
 
@@ -487,7 +280,7 @@ static int measure(const struct bmr_restore *r, struct bmr_image *image, struct 
 
 	bmr_log_say(r->log, BMR_LOG_NOTICE,
 		    "the image does not say how large it is: reading it once to know");
-	enter(r, BMR_PHASE_MEASURE);
+	bmr_restore_enter(r, BMR_PHASE_MEASURE);
 	if (bmr_pipe_run(&pipe, &result, e) < 0 ||
 	    bmr_image_check_size(image, result.size, r->target->sector, e) < 0)
 		return -1;
@@ -510,7 +303,7 @@ static int compare_first(const struct bmr_restore *r, struct bmr_restore_result 
 	};
 	struct bmr_verify_result found;
 
-	enter(r, BMR_PHASE_COMPARE);
+	bmr_restore_enter(r, BMR_PHASE_COMPARE);
 	if (bmr_verify_run(&verify, &found, e) < 0)
 		return -1;
 	*same = found.differing == 0;
@@ -528,7 +321,7 @@ static int compare_first(const struct bmr_restore *r, struct bmr_restore_result 
 static int prepare(const struct bmr_restore *r, struct bmr_image *image,
 		   struct bmr_restore_result *result, bool *same, struct bmr_err *e)
 {
-	enter(r, BMR_PHASE_PREPARE);
+	bmr_restore_enter(r, BMR_PHASE_PREPARE);
 	if (must_measure(image, r->target) && measure(r, image, e) < 0)
 		return not_written(r, "measuring the image", e);
 	if (bmr_restore_check(image, r->target, e) < 0)
@@ -556,6 +349,6 @@ int bmr_restore_run(const struct bmr_restore *restore, struct bmr_restore_result
 	if (!same && write_and_prove(&r, result, e) < 0)
 		return -1;
 	result->proven = r.read_back || result->already;
-	enter(&r, BMR_PHASE_DONE);
+	bmr_restore_enter(&r, BMR_PHASE_DONE);
 	return 0;
 }

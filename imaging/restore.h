@@ -92,4 +92,7 @@ int bmr_restore_check(const struct bmr_image *image, const struct bmr_target_inf
 int bmr_restore_run(const struct bmr_restore *restore, struct bmr_restore_result *result,
 		    struct bmr_err *e);
 
+/* For the parts of a restore: set the phase and tell who listens. */
+void bmr_restore_enter(const struct bmr_restore *restore, enum bmr_phase phase);
+
 #endif
