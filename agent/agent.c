@@ -78,8 +78,7 @@ static bool is_remote(const char *url)
 
 static bool needs_network(const struct bmr_params *p)
 {
-	return is_remote(p->image) || is_remote(p->config) || is_remote(p->report) ||
-	       bmr_net_wanted(&p->net);
+	return is_remote(p->image) || is_remote(p->config) || is_remote(p->report);
 }
 
 static int network_up(struct agent *a, struct bmr_err *e)
@@ -101,6 +100,21 @@ static int network_up(struct agent *a, struct bmr_err *e)
 	}
 	bmr_events_send(s->events, "network", NULL, NULL);
 	return bmr_network_up(&s->options->params.net, &env, e);
+}
+
+/* A network that is asked for but not needed (ip= with an image from a disk) may fail. */
+static int bring_network(struct agent *a, struct bmr_err *e)
+{
+	const struct bmr_params *p = &a->session.options->params;
+
+	if (needs_network(p))
+		return network_up(a, e);
+	if (!bmr_net_wanted(&p->net) || network_up(a, e) == 0)
+		return 0;
+	if (e->code == BMR_E_STOPPED)
+		return -1;
+	bmr_log_say(a->session.log, BMR_LOG_NOTICE, "going on without a network: %s", e->msg);
+	return 0;
 }
 
 /* --- reading the orders --- */
@@ -194,7 +208,7 @@ static int read_orders(struct agent *a, struct bmr_err *e)
 	say_notices(s);
 	if (check_orders(p, !p->config, e) < 0)
 		return -1;
-	if (needs_network(p) && network_up(a, e) < 0)
+	if (bring_network(a, e) < 0)
 		return -1;
 	if (p->config && (bmr_config_fetch(s, a->cmdline, e) < 0 || check_orders(p, true, e) < 0))
 		return -1;
@@ -307,7 +321,7 @@ static int plan_orders(struct agent *a, struct bmr_err *e)
 		return -1;
 	bmr_screen_say(s->screen, "orders:");
 	bmr_params_each(p, say_text, s->screen);
-	if (needs_network(p)) {
+	if (needs_network(p) || bmr_net_wanted(&p->net)) {
 		bmr_screen_say(s->screen, "network:");
 		bmr_network_describe(&p->net, say_text, s->screen);
 	} else {

@@ -216,8 +216,9 @@ class Lab:
 
 def order(url, *more, target="serial=T1"):
     """The command line of an unattended restore that ends with the power off."""
+    network = [] if url.startswith(("disk:", "cdrom:")) else ["ip=dhcp"]
     return " ".join([f"bmr.image={url}", f"bmr.target={target}", "bmr.overwrite=any",
-                     "bmr.finish=poweroff", "bmr.onfail=poweroff", "ip=dhcp", *more])
+                     "bmr.finish=poweroff", "bmr.onfail=poweroff", *network, *more])
 
 
 def outcome(vm, limit):
