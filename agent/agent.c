@@ -95,7 +95,7 @@ static int network_up(struct agent *a, struct bmr_err *e)
 
 	if (!a->live) {
 		bmr_log_say(s->log, BMR_LOG_INFO,
-			    "not the live system: the network is left as it is");
+		            "not the live system: the network is left as it is");
 		return 0;
 	}
 	bmr_events_send(s->events, "network", NULL, NULL);
@@ -142,8 +142,8 @@ static int check_target(const struct bmr_params *p, struct bmr_err *e)
 		return 0;
 	if (!p->target)
 		return bmr_err_set(e, BMR_E_USAGE, 0,
-				   "bmr.target= is missing: name the disk (serial=, wwn=, path=, "
-				   "model=, size=, bus=, dev=), or say auto for the only one");
+		                   "bmr.target= is missing: name the disk (serial=, wwn=, path=, "
+		                   "model=, size=, bus=, dev=), or say auto for the only one");
 	rc = bmr_hints_parse(p->target, &hints, e);
 	bmr_hints_clear(&hints);
 	return rc;
@@ -157,17 +157,18 @@ static int check_orders(const struct bmr_params *p, bool complete, struct bmr_er
 
 	if (p->finish == BMR_FINISH_KEXEC || p->onfail == BMR_FINISH_KEXEC)
 		return bmr_err_set(e, BMR_E_USAGE, 0,
-				   "kexec is not in this version: use reboot, poweroff, halt or "
-				   "hold");
+		                   "kexec is not in this version: use reboot, poweroff, halt or "
+		                   "hold");
 	if (action == BMR_ACTION_CAPTURE)
-		return bmr_err_set(e, BMR_E_USAGE, 0,
-				   "bmr.action=capture is not in this version: use restore, verify, "
-				   "plan or menu");
+		return bmr_err_set(
+			e, BMR_E_USAGE, 0,
+			"bmr.action=capture is not in this version: use restore, verify, "
+			"plan or menu");
 	if (!complete || !has_image(action))
 		return 0;
 	if (!p->image)
 		return bmr_err_set(e, BMR_E_USAGE, 0,
-				   "bmr.image= is missing: say where the image is");
+		                   "bmr.image= is missing: say where the image is");
 	return check_target(p, e);
 }
 
@@ -202,7 +203,7 @@ static int read_orders(struct agent *a, struct bmr_err *e)
 	struct bmr_params *p = &s->options->params;
 
 	bmr_log_say(s->log, BMR_LOG_INFO, "bmr %s; firmware: %s", bmr_version,
-		    bmr_machine_firmware(NULL));
+	            bmr_machine_firmware(NULL));
 	if (bmr_credentials_load(p, s->log, e) < 0)
 		return -1;
 	say_notices(s);
@@ -223,9 +224,9 @@ static int read_orders(struct agent *a, struct bmr_err *e)
 /* --- the actions --- */
 
 static int with_target(struct agent *a, struct bmr_job *job,
-		       int (*act)(struct bmr_job *, const struct bmr_target_info *,
-				  struct bmr_err *),
-		       struct bmr_err *e)
+                       int (*act)(struct bmr_job *, const struct bmr_target_info *,
+                                  struct bmr_err *),
+                       struct bmr_err *e)
 {
 	struct bmr_target_info target;
 
@@ -234,8 +235,7 @@ static int with_target(struct agent *a, struct bmr_job *job,
 	return act(job, &target, e);
 }
 
-static int plan_target(struct bmr_job *job, const struct bmr_target_info *target,
-		       struct bmr_err *e)
+static int plan_target(struct bmr_job *job, const struct bmr_target_info *target, struct bmr_err *e)
 {
 	if (bmr_restore_check(&job->image, target, e) < 0)
 		return -1;
@@ -244,7 +244,7 @@ static int plan_target(struct bmr_job *job, const struct bmr_target_info *target
 }
 
 static int restore_target(struct bmr_job *job, const struct bmr_target_info *target,
-			  struct bmr_err *e)
+                          struct bmr_err *e)
 {
 	return bmr_job_restore(job, target, e);
 }
@@ -259,10 +259,10 @@ static int run_image_action(struct agent *a, enum bmr_action action, struct bmr_
 		rc = bmr_job_verify(&job, NULL, e);
 	else if (rc == 0)
 		rc = with_target(a, &job,
-				 action == BMR_ACTION_VERIFY ? bmr_job_verify
-				 : action == BMR_ACTION_PLAN ? plan_target
-							     : restore_target,
-				 e);
+		                 action == BMR_ACTION_VERIFY ? bmr_job_verify
+		                 : action == BMR_ACTION_PLAN ? plan_target
+		                                             : restore_target,
+		                 e);
 	bmr_job_close(&job);
 	return rc;
 }
@@ -271,8 +271,8 @@ static int run_shell(struct agent *a, struct bmr_err *e)
 {
 	if (access(SHELL_MARK, F_OK) != 0)
 		return bmr_err_set(e, BMR_E_USAGE, 0,
-				   "this medium was built without a shell: build one with "
-				   "'make iso SHELL_ON_TTY2=1'");
+		                   "this medium was built without a shell: build one with "
+		                   "'make iso SHELL_ON_TTY2=1'");
 	bmr_screen_say(a->session.screen, "the shell is on tty2: press Alt-F2, then Enter");
 	a->session.options->params.finish = BMR_FINISH_HOLD;
 	return 0;
@@ -293,9 +293,9 @@ static int run_action(struct agent *a, struct bmr_err *e)
 	case BMR_ACTION_MENU:
 		if (!a->live)
 			return bmr_err_set(e, BMR_E_USAGE, 0,
-					   "nothing to do: give bmr.image= and bmr.target= (the "
-					   "questions of bmr.action=menu are asked in the live "
-					   "system only)");
+			                   "nothing to do: give bmr.image= and bmr.target= (the "
+			                   "questions of bmr.action=menu are asked in the live "
+			                   "system only)");
 		return bmr_manual_run(&a->session, &a->consoles, network_for_manual, a, e);
 	default:
 		return run_image_action(a, action, e);
@@ -343,7 +343,7 @@ static int obey(struct agent *a, struct bmr_err *e)
 	if (a->live) {
 		enum bmr_action action = bmr_params_action(&o->params);
 		bool restores = action == BMR_ACTION_RESTORE || action == BMR_ACTION_VERIFY ||
-				(o->params.config && action == BMR_ACTION_MENU);
+		                (o->params.config && action == BMR_ACTION_MENU);
 
 		/* Tables and questions scroll; a restore has the panel. */
 		bmr_consoles_show(&a->consoles, a->session.screen, rc == 0 && restores);
@@ -367,15 +367,15 @@ static void explain_failure(struct agent *a, const struct bmr_err *err)
 
 	bmr_log_redact(a->session.log, copy.msg, sizeof copy.msg);
 	snprintf(title, sizeof title, "bmr: NOT RESTORED, exit code %d",
-		 bmr_err_exit_code(copy.code));
+	         bmr_err_exit_code(copy.code));
 	snprintf(lines, sizeof lines,
-		 "bmr: why: %s\n"
-		 "bmr: the log is %s; what the exit codes mean is in bmr(8)\n"
-		 "bmr: next: %s",
-		 copy.msg, LOG_FILE,
-		 p->onfail == BMR_FINISH_HOLD
-			 ? "mend what is named above, then restart the machine to try again"
-			 : bmr_finish_text((enum bmr_finish)p->onfail));
+	         "bmr: why: %s\n"
+	         "bmr: the log is %s; what the exit codes mean is in bmr(8)\n"
+	         "bmr: next: %s",
+	         copy.msg, LOG_FILE,
+	         p->onfail == BMR_FINISH_HOLD
+	                 ? "mend what is named above, then restart the machine to try again"
+	                 : bmr_finish_text((enum bmr_finish)p->onfail));
 	bmr_screen_result(a->session.screen, false, title, lines);
 }
 

@@ -115,7 +115,7 @@ static bool any_meant(const struct bmr_disk_list *list, const struct bmr_judgeme
 {
 	for (size_t i = 0; i < list->count; i++)
 		if (judgements[i].meant || (judgements[i].verdict != BMR_VERDICT_HINT &&
-					    judgements[i].verdict != BMR_VERDICT_NEVER))
+		                            judgements[i].verdict != BMR_VERDICT_NEVER))
 			return true;
 	return false;
 }

@@ -19,15 +19,15 @@ struct bmr_session;
  * *target is ready for bmr_job_restore.
  * Errors: BMR_E_USAGE (hints), BMR_E_REFUSED, BMR_E_STOPPED. */
 int bmr_choose_target(struct bmr_job *job, unsigned wait_s, struct bmr_target_info *target,
-		      struct bmr_err *e);
+                      struct bmr_err *e);
 
 /* Show all disks and what the rules say of each; as screen lines and as the event "disks". */
 void bmr_choose_show(struct bmr_session *session, const struct bmr_select_rules *rules,
-		     const struct bmr_disk_list *list);
+                     const struct bmr_disk_list *list);
 
 /* The whole disks that the image of job comes from, for rules.source_disks; at most `most`, none if
  * it comes over a network.  Errors: those of bmr_disk_of. */
 int bmr_choose_source_disks(struct bmr_job *job, dev_t *disks, size_t most, size_t *count,
-			    struct bmr_err *e);
+                            struct bmr_err *e);
 
 #endif

@@ -49,7 +49,7 @@ static int run_command(const struct bmr_option_rules *rules, int argc, char **ar
 /* --- restore --- */
 
 static int restore_checked(struct bmr_job *job, const struct bmr_target_info *target,
-			   struct bmr_err *e)
+                           struct bmr_err *e)
 {
 	struct bmr_disk disk;
 	int rc = bmr_job_check_target(job, target, &disk, e);
@@ -99,7 +99,7 @@ static int verify(struct bmr_session *s, struct bmr_options *o, struct bmr_err *
 		return -1;
 	if (has_target && target.is_new)
 		return bmr_err_set(e, BMR_E_TARGET, 0, "'%s' does not exist or is empty",
-				   target.path);
+		                   target.path);
 	rc = bmr_job_open(s, o->arguments[0], &job, e);
 	if (rc == 0)
 		rc = bmr_job_verify(&job, has_target ? &target : NULL, e);

@@ -35,14 +35,14 @@ static int read_text(struct bmr_source *source, char *text, size_t *len, struct 
 		return -1;
 	if (got > BMR_PARAMS_TEXT_MAX)
 		return bmr_err_set(e, BMR_E_USAGE, 0,
-				   "'%s' is no file of parameters: it has more than %d bytes",
-				   bmr_source_name(source), BMR_PARAMS_TEXT_MAX);
+		                   "'%s' is no file of parameters: it has more than %d bytes",
+		                   bmr_source_name(source), BMR_PARAMS_TEXT_MAX);
 	*len = got;
 	return 0;
 }
 
 static int parse_both(struct bmr_session *session, const char *file, size_t len,
-		      const char *cmdline, struct bmr_err *e)
+                      const char *cmdline, struct bmr_err *e)
 {
 	struct bmr_params *p = &session->options->params;
 

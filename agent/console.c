@@ -93,9 +93,9 @@ void bmr_consoles_show(const struct bmr_consoles *c, struct bmr_screen *screen, 
 		bool vga = i == 0 && c->first_is_vga;
 
 		bmr_screen_add(screen, c->fds[i],
-			       !vga    ? BMR_SCREEN_LINES
-			       : panel ? BMR_SCREEN_PANEL
-				       : BMR_SCREEN_REDRAW);
+		               !vga    ? BMR_SCREEN_LINES
+		               : panel ? BMR_SCREEN_PANEL
+		                       : BMR_SCREEN_REDRAW);
 	}
 }
 

@@ -27,7 +27,7 @@ static FILE *open_private(const char *path, struct bmr_err *e)
 	}
 	if (fstat(fileno(f), &st) < 0 || (st.st_mode & 077) != 0) {
 		bmr_err_set(e, BMR_E_USAGE, 0,
-			    "the credentials file '%s' can be read by others: chmod 600 it", path);
+		            "the credentials file '%s' can be read by others: chmod 600 it", path);
 		fclose(f);
 		return NULL;
 	}
@@ -50,9 +50,9 @@ static int take_line(struct bmr_params *p, char *line, struct bmr_err *e)
 	for (size_t i = 0; i < sizeof known / sizeof *known; i++)
 		if (strcmp(line, known[i]) == 0)
 			return present[i] ? 0
-					  : bmr_params_set(p, i == 1 ? "user" : known[i], value, e);
+			                  : bmr_params_set(p, i == 1 ? "user" : known[i], value, e);
 	return bmr_err_set(e, BMR_E_USAGE, 0, "unknown name '%s'; known: user password domain",
-			   line);
+	                   line);
 }
 
 static int read_file(struct bmr_params *p, struct bmr_err *e)

@@ -71,7 +71,7 @@ int bmr_events_to_file(struct bmr_events *ev, const char *path, struct bmr_err *
 }
 
 int bmr_events_to_url(struct bmr_events *ev, const char *url, const char *ca_file,
-		      struct bmr_err *e)
+                      struct bmr_err *e)
 {
 	return bmr_report_open(url, ca_file, ev->log, &ev->report, e);
 }
@@ -99,7 +99,7 @@ static void write_line(int fd, const char *text, size_t len)
 }
 
 static char *build(struct bmr_events *ev, const char *name,
-		   void (*add)(void *ctx, struct bmr_json *j), void *ctx, size_t *len)
+                   void (*add)(void *ctx, struct bmr_json *j), void *ctx, size_t *len)
 {
 	char *text = NULL;
 	FILE *out = open_memstream(&text, len);
@@ -124,7 +124,7 @@ static char *build(struct bmr_events *ev, const char *name,
 }
 
 void bmr_events_send(struct bmr_events *ev, const char *name,
-		     void (*add)(void *ctx, struct bmr_json *j), void *ctx)
+                     void (*add)(void *ctx, struct bmr_json *j), void *ctx)
 {
 	AUTO_FREE char *text = NULL;
 	size_t len;
@@ -155,8 +155,7 @@ static void add_member(void *ctx, struct bmr_json *j)
 	bmr_json_text(j, m->name, m->value);
 }
 
-void bmr_events_text(struct bmr_events *ev, const char *name, const char *member,
-		     const char *value)
+void bmr_events_text(struct bmr_events *ev, const char *name, const char *member, const char *value)
 {
 	struct member m = {member, value};
 

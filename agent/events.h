@@ -29,17 +29,17 @@ int bmr_events_to_file(struct bmr_events *ev, const char *path, struct bmr_err *
 
 /* Send them to a report URL: see report.h.  The same errors. */
 int bmr_events_to_url(struct bmr_events *ev, const char *url, const char *ca_file,
-		      struct bmr_err *e);
+                      struct bmr_err *e);
 
 /* Who says so; copied. */
 void bmr_events_host(struct bmr_events *ev, const char *host);
 
 /* One event: add() writes its further members, and may be NULL.  ev may be NULL: nothing is sent. */
 void bmr_events_send(struct bmr_events *ev, const char *name,
-		     void (*add)(void *ctx, struct bmr_json *j), void *ctx);
+                     void (*add)(void *ctx, struct bmr_json *j), void *ctx);
 
 /* One event with one text member. */
 void bmr_events_text(struct bmr_events *ev, const char *name, const char *member,
-		     const char *value);
+                     const char *value);
 
 #endif

@@ -9,7 +9,7 @@ const char *bmr_finish_text(enum bmr_finish what)
 {
 	static const char *const texts[] = {
 		[BMR_FINISH_REBOOT] = "reboot", [BMR_FINISH_POWEROFF] = "power off",
-		[BMR_FINISH_HALT] = "halt",	[BMR_FINISH_HOLD] = "wait for a person",
+		[BMR_FINISH_HALT] = "halt",     [BMR_FINISH_HOLD] = "wait for a person",
 		[BMR_FINISH_KEXEC] = "kexec",
 	};
 

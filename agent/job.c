@@ -84,18 +84,18 @@ static void announce_image(struct bmr_job *job)
 	snprintf(text, sizeof text, "%s", bmr_source_name(job->source));
 	bmr_screen_fact(job->session->screen, "image", text);
 	snprintf(text, sizeof text, "%s %s; %s", size, bmr_format_name(job->image.format),
-		 bmr_layout_text(&job->image.layout, layout, sizeof layout));
+	         bmr_layout_text(&job->image.layout, layout, sizeof layout));
 	bmr_screen_fact(job->session->screen, "content", text);
 	bmr_events_send(job->session->events, "image", add_image, job);
 	if (!job->image.has_checksum && !job->has_sha256)
 		bmr_log_say(job->session->log, BMR_LOG_NOTICE,
-			    "this %s image carries no checksum of its content: damage on its way "
-			    "cannot be seen; give sha256=",
-			    bmr_format_name(job->image.format));
+		            "this %s image carries no checksum of its content: damage on its way "
+		            "cannot be seen; give sha256=",
+		            bmr_format_name(job->image.format));
 }
 
 int bmr_job_open(struct bmr_session *session, const char *urls, struct bmr_job *job,
-		 struct bmr_err *e)
+                 struct bmr_err *e)
 {
 	struct bmr_params *p = &session->options->params;
 
@@ -129,19 +129,19 @@ static int check_file(struct bmr_job *job, const struct bmr_target_info *target,
 	struct stat image;
 	struct stat file;
 	bool same = bmr_url_parse(bmr_source_name(job->source), &url, e) == 0 &&
-		    url.scheme == BMR_URL_FILE && stat(url.path, &image) == 0 &&
-		    stat(target->path, &file) == 0 && image.st_dev == file.st_dev &&
-		    image.st_ino == file.st_ino;
+	            url.scheme == BMR_URL_FILE && stat(url.path, &image) == 0 &&
+	            stat(target->path, &file) == 0 && image.st_dev == file.st_dev &&
+	            image.st_ino == file.st_ino;
 
 	bmr_url_clear(&url);
 	if (same)
 		return bmr_err_set(e, BMR_E_REFUSED, 0,
-				   "'%s' is the image itself; nothing was written", target->path);
+		                   "'%s' is the image itself; nothing was written", target->path);
 	return bmr_restore_check(&job->image, target, e);
 }
 
 int bmr_job_check_target(struct bmr_job *job, const struct bmr_target_info *target,
-			 struct bmr_disk *disk, struct bmr_err *e)
+                         struct bmr_disk *disk, struct bmr_err *e)
 {
 	const struct bmr_params *p = &job->session->options->params;
 	dev_t sources[SOURCE_DISKS_MAX];
@@ -159,12 +159,13 @@ int bmr_job_check_target(struct bmr_job *job, const struct bmr_target_info *targ
 	if (target->is_file)
 		return check_file(job, target, e);
 	if (bmr_disk_read(NULL, target->dev, disk, e) < 0 ||
-	    bmr_choose_source_disks(job, sources, SOURCE_DISKS_MAX, &rules.source_disk_count, e) < 0)
+	    bmr_choose_source_disks(job, sources, SOURCE_DISKS_MAX, &rules.source_disk_count, e) <
+	            0)
 		return -1;
 	bmr_select_judge(&rules, disk, &judgement);
 	if (judgement.verdict != BMR_VERDICT_OK)
 		return bmr_err_set(e, BMR_E_REFUSED, 0, "'%s' is not written: %s", target->path,
-				   judgement.reason);
+		                   judgement.reason);
 	return bmr_restore_check(&job->image, target, e);
 }
 
@@ -174,7 +175,7 @@ static void show_target(struct bmr_job *job, const struct bmr_target_info *targe
 	char text[400];
 
 	snprintf(text, sizeof text, "%s  %s", target->path,
-		 target->is_new ? "a new file" : bytes_text(target->size, size, sizeof size));
+	         target->is_new ? "a new file" : bytes_text(target->size, size, sizeof size));
 	bmr_screen_fact(job->session->screen, "target", text);
 }
 
@@ -196,12 +197,12 @@ void bmr_job_plan(struct bmr_job *job, const struct bmr_target_info *target)
 	show_target(job, target);
 	bmr_screen_say(s->screen, "plan: 1 zero LBA 0, flush; 2 write all but the first MiB;");
 	bmr_screen_say(s->screen, p->verify == BMR_VERIFY_FULL
-					  ? "      3 flush, read everything back and compare;"
-					  : "      3 flush (verify=none: nothing is read back);");
+	                                  ? "      3 flush, read everything back and compare;"
+	                                  : "      3 flush (verify=none: nothing is read back);");
 	bmr_screen_say(s->screen, "      4 write the first MiB but LBA 0; 5 write LBA 0.");
 	if (p->compare == BMR_COMPARE_HASH)
 		bmr_screen_say(s->screen,
-			       "      compare=hash: what the disk holds already is not written.");
+		               "      compare=hash: what the disk holds already is not written.");
 	bmr_screen_say(s->screen, "plan: nothing was written");
 	bmr_events_send(s->events, "planned", add_target, &copy);
 }
@@ -228,7 +229,8 @@ static void watch(struct bmr_job *job)
 	struct bmr_err ignored; /* a restore that nobody sees is still a restore */
 	uint64_t disk = job->image.size ? job->image.size : job->image.at_least;
 
-	bmr_screen_watch(job->session->screen, &job->progress, job->image.file_size, disk, &ignored);
+	bmr_screen_watch(job->session->screen, &job->progress, job->image.file_size, disk,
+	                 &ignored);
 }
 
 struct outcome { /* for the last event and the last words */
@@ -268,8 +270,7 @@ static const char *restored_words(const struct bmr_restore_result *result)
 {
 	if (result->already)
 		return "held the image already; nothing was written";
-	return result->proven ? "read back and right"
-			      : "NOT read back, as ordered by verify=none";
+	return result->proven ? "read back and right" : "NOT read back, as ordered by verify=none";
 }
 
 static void say_restored(const struct outcome *o)
@@ -281,8 +282,8 @@ static void say_restored(const struct outcome *o)
 
 	snprintf(title, sizeof title, "bmr: restored %s", o->target);
 	snprintf(lines, sizeof lines, "bmr: %s, %s, %.1f s\nbmr: sha256 %s",
-		 bytes_text(o->size, bytes, sizeof bytes), restored_words(o->restored), o->seconds,
-		 bmr_digest_text(o->sha256, digest));
+	         bytes_text(o->size, bytes, sizeof bytes), restored_words(o->restored), o->seconds,
+	         bmr_digest_text(o->sha256, digest));
 	bmr_screen_result(o->job->session->screen, true, title, lines);
 }
 
@@ -321,17 +322,15 @@ int bmr_job_restore(struct bmr_job *job, const struct bmr_target_info *target, s
 }
 
 static int judge_verified(struct bmr_job *job, const struct bmr_target_info *target,
-			  const struct bmr_verify_result *result, struct bmr_err *e)
+                          const struct bmr_verify_result *result, struct bmr_err *e)
 {
 	if (result->differing > 0)
-		return bmr_err_set(e, BMR_E_TARGET, 0,
-				   "'%s' does not hold the image: %" PRIu64
-				   " of %" PRIu64 " MiB differ, the first at byte %" PRIu64
-				   " (sector %" PRIu64 ")",
-				   target->path, result->differing,
-				   (result->size + BMR_MIB - 1) / BMR_MIB,
-				   result->first_difference,
-				   result->first_difference / target->sector);
+		return bmr_err_set(
+			e, BMR_E_TARGET, 0,
+			"'%s' does not hold the image: %" PRIu64 " of %" PRIu64
+			" MiB differ, the first at byte %" PRIu64 " (sector %" PRIu64 ")",
+			target->path, result->differing, (result->size + BMR_MIB - 1) / BMR_MIB,
+			result->first_difference, result->first_difference / target->sector);
 	if (job->has_sha256 && !bmr_digest_equal(&job->sha256, &result->sha256))
 		return bmr_err_set(e, BMR_E_DATA, 0, "the image's SHA-256 is not the expected one");
 	return 0;
@@ -344,12 +343,13 @@ static void say_verified(const struct outcome *o)
 	char lines[512];
 	char title[320];
 
-	snprintf(title, sizeof title, o->target ? "bmr: verified: %s holds the image"
-						: "bmr: verified: the image is whole",
-		 o->target);
+	snprintf(title, sizeof title,
+	         o->target ? "bmr: verified: %s holds the image"
+	                   : "bmr: verified: the image is whole",
+	         o->target);
 	snprintf(lines, sizeof lines, "bmr: %s, %.1f s\nbmr: sha256 %s",
-		 bytes_text(o->size, bytes, sizeof bytes), o->seconds,
-		 bmr_digest_text(o->sha256, digest));
+	         bytes_text(o->size, bytes, sizeof bytes), o->seconds,
+	         bmr_digest_text(o->sha256, digest));
 	bmr_screen_result(o->job->session->screen, true, title, lines);
 }
 
@@ -364,8 +364,8 @@ int bmr_job_verify(struct bmr_job *job, const struct bmr_target_info *target, st
 		.stop = &s->stop,
 	};
 	struct bmr_verify_result result;
-	struct outcome outcome = {job, target ? target->path : NULL, 0, &result.sha256, NULL,
-				  now_s()};
+	struct outcome outcome = {job,    target ? target->path : NULL, 0, &result.sha256, NULL,
+	                          now_s()};
 	int rc;
 
 	if (target)

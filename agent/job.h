@@ -30,7 +30,7 @@ struct bmr_job {
  * *job is to be cleared by bmr_job_close also after a failure.
  * Errors: those of credentials.h, bmr_source_open_any and bmr_image_inspect. */
 int bmr_job_open(struct bmr_session *session, const char *urls, struct bmr_job *job,
-		 struct bmr_err *e);
+                 struct bmr_err *e);
 void bmr_job_close(struct bmr_job *job);
 
 /* Options for opening anything with this session's parameters. */
@@ -40,7 +40,7 @@ void bmr_job_source_options(struct bmr_session *session, struct bmr_source_optio
  * A regular file may be anything but the image itself; *disk stays empty.
  * Errors: BMR_E_REFUSED. */
 int bmr_job_check_target(struct bmr_job *job, const struct bmr_target_info *target,
-			 struct bmr_disk *disk, struct bmr_err *e);
+                         struct bmr_disk *disk, struct bmr_err *e);
 
 /* Say what a restore to this target would do. */
 void bmr_job_plan(struct bmr_job *job, const struct bmr_target_info *target);

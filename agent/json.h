@@ -21,7 +21,7 @@ struct bmr_log;
 
 struct bmr_json {
 	FILE *out;
-	bool comma; /* a member was written: the next one needs a comma */
+	bool comma;          /* a member was written: the next one needs a comma */
 	struct bmr_log *log; /* knows the secrets; may be NULL */
 };
 

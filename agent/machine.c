@@ -36,8 +36,14 @@ static void read_line(const char *path, char *text, size_t size)
 static void drop_placeholder(char *text)
 {
 	static const char *const placeholders[] = {
-		"To Be Filled By O.E.M.", "Default string", "System Serial Number", "Not Specified",
-		"None", "0", "0123456789", "00000000-0000-0000-0000-000000000000",
+		"To Be Filled By O.E.M.",
+		"Default string",
+		"System Serial Number",
+		"Not Specified",
+		"None",
+		"0",
+		"0123456789",
+		"00000000-0000-0000-0000-000000000000",
 		"ffffffff-ffff-ffff-ffff-ffffffffffff",
 	};
 
@@ -110,8 +116,8 @@ void bmr_machine_read(const char *sysfs, const struct bmr_net_mac *boot, struct 
 		*c = (char)tolower((unsigned char)*c);
 	if (boot && boot->given)
 		snprintf(m->mac, sizeof m->mac, "%02x-%02x-%02x-%02x-%02x-%02x", boot->bytes[0],
-			 boot->bytes[1], boot->bytes[2], boot->bytes[3], boot->bytes[4],
-			 boot->bytes[5]);
+		         boot->bytes[1], boot->bytes[2], boot->bytes[3], boot->bytes[4],
+		         boot->bytes[5]);
 	else
 		read_mac(sysfs, m->mac, sizeof m->mac);
 	if (gethostname(m->hostname, sizeof m->hostname - 1) < 0 ||
@@ -128,7 +134,7 @@ static bool secure_boot_on(const char *sysfs)
 	unsigned char value[5];
 
 	snprintf(path, sizeof path,
-		 "%s/firmware/efi/efivars/SecureBoot-8be4df61-93ca-11d2-aa0d-00e098032b8c", sysfs);
+	         "%s/firmware/efi/efivars/SecureBoot-8be4df61-93ca-11d2-aa0d-00e098032b8c", sysfs);
 	f = fopen(path, "re");
 	return f && fread(value, 1, sizeof value, f) == sizeof value && value[4] == 1;
 }
@@ -150,7 +156,7 @@ static const char *or_null(const char *text)
 }
 
 void bmr_machine_variables(const struct bmr_machine *m,
-			   struct bmr_url_variable variables[BMR_MACHINE_VARIABLES])
+                           struct bmr_url_variable variables[BMR_MACHINE_VARIABLES])
 {
 	variables[0] = (struct bmr_url_variable){"mac", or_null(m->mac)};
 	variables[1] = (struct bmr_url_variable){"serial", or_null(m->serial)};

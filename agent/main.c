@@ -16,9 +16,11 @@ static const struct {
 	const char *help;
 } commands[] = {
 	{"restore", bmr_command_restore, "IMAGE DISK     write an image onto a disk and prove it"},
-	{"verify", bmr_command_verify, "IMAGE [DISK]    is the image whole? does the disk hold it?"},
+	{"verify", bmr_command_verify,
+         "IMAGE [DISK]    is the image whole? does the disk hold it?"},
 	{"info", bmr_command_info, "IMAGE             what an image is"},
-	{"disks", bmr_command_disks, "                 the disks, and why each may be written or not"},
+	{"disks", bmr_command_disks,
+         "                 the disks, and why each may be written or not"},
 	{"agent", bmr_command_agent, "                 obey the kernel command line (live system)"},
 };
 
@@ -27,9 +29,10 @@ static void usage(FILE *out)
 	fprintf(out, "bmr %s - restores bare machines from images\n\nusage:\n", bmr_version);
 	for (size_t i = 0; i < sizeof commands / sizeof *commands; i++)
 		fprintf(out, "  bmr %s %s\n", commands[i].name, commands[i].help);
-	fprintf(out, "\nbmr COMMAND --help lists the options; bmr(8) and bmr(7) say more.\n"
-		     "exit codes: 0 done and proven, 64 order wrong, 65 image bad, 69 source not to be\n"
-		     "had, 70 bug, 71 out of a resource, 74 disk failed, 75 stopped, 77 refused\n");
+	fprintf(out,
+	        "\nbmr COMMAND --help lists the options; bmr(8) and bmr(7) say more.\n"
+	        "exit codes: 0 done and proven, 64 order wrong, 65 image bad, 69 source not to be\n"
+	        "had, 70 bug, 71 out of a resource, 74 disk failed, 75 stopped, 77 refused\n");
 }
 
 static int run_named(int argc, char **argv)

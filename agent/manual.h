@@ -12,6 +12,6 @@ struct bmr_session;
  * the first image that needs it.  There is no time-out and no default; an empty answer goes back,
  * at the first question it powers off.  Errors: those of the restore; BMR_E_USAGE (no console). */
 int bmr_manual_run(struct bmr_session *session, const struct bmr_consoles *consoles,
-		   int (*network)(void *ctx, struct bmr_err *e), void *ctx, struct bmr_err *e);
+                   int (*network)(void *ctx, struct bmr_err *e), void *ctx, struct bmr_err *e);
 
 #endif

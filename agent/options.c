@@ -37,13 +37,14 @@ static void build_table(const struct bmr_option_rules *rules, struct option *tab
 
 	for (size_t i = 0; i < count && n < OPTIONS_MAX - OWN_COUNT - 1; i++)
 		if (strchr(params[i].scope, rules->scope))
-			table[n++] = (struct option){params[i].name, required_argument, NULL, (int)i};
+			table[n++] =
+				(struct option){params[i].name, required_argument, NULL, (int)i};
 	for (size_t i = 0; i < OWN_COUNT; i++)
 		if (offers(rules, i))
 			table[n++] = (struct option){own_options[i].name,
-						     own_options[i].argument ? required_argument
-									     : no_argument,
-						     NULL, OWN_FIRST + (int)i};
+			                             own_options[i].argument ? required_argument
+			                                                     : no_argument,
+			                             NULL, OWN_FIRST + (int)i};
 	table[n] = (struct option){0};
 }
 
@@ -77,17 +78,17 @@ static const char *culprit(char **argv, int found, char letter[3])
 }
 
 static int take(struct bmr_options *o, int found, const char *word, const char *value,
-		struct bmr_err *e)
+                struct bmr_err *e)
 {
 	size_t count;
 	const struct bmr_param_info *params = bmr_params_table(&count);
 
 	if (found == '?')
 		return bmr_err_set(e, BMR_E_USAGE, 0,
-				   "unknown or incomplete option '%s'; see --help", word);
+		                   "unknown or incomplete option '%s'; see --help", word);
 	if (found == ':')
 		return bmr_err_set(e, BMR_E_USAGE, 0, "option '%s' needs a value; see --help",
-				   word);
+		                   word);
 	if (found >= OWN_FIRST) {
 		take_own(o, own_options[found - OWN_FIRST].letter, value);
 		return 0;
@@ -96,19 +97,19 @@ static int take(struct bmr_options *o, int found, const char *word, const char *
 }
 
 static int check_arguments(const struct bmr_option_rules *rules, const struct bmr_options *o,
-			   struct bmr_err *e)
+                           struct bmr_err *e)
 {
 	if (o->argument_count < rules->least)
 		return bmr_err_set(e, BMR_E_USAGE, 0, "%s needed; see --help",
-				   rules->least == 2 ? "IMAGE and DISK are" : "IMAGE is");
+		                   rules->least == 2 ? "IMAGE and DISK are" : "IMAGE is");
 	if (o->argument_count > rules->most)
 		return bmr_err_set(e, BMR_E_USAGE, 0, "'%s' is one argument too many; see --help",
-				   o->arguments[rules->most]);
+		                   o->arguments[rules->most]);
 	return 0;
 }
 
 int bmr_options_read(const struct bmr_option_rules *rules, int argc, char **argv,
-		     struct bmr_options *o, struct bmr_err *e)
+                     struct bmr_options *o, struct bmr_err *e)
 {
 	struct option table[OPTIONS_MAX];
 	int found;
@@ -142,7 +143,8 @@ static void print_option(FILE *out, const char *name, const char *argument, cons
 {
 	char left[64];
 
-	snprintf(left, sizeof left, "--%s%s%s", name, argument ? "=" : "", argument ? argument : "");
+	snprintf(left, sizeof left, "--%s%s%s", name, argument ? "=" : "",
+	         argument ? argument : "");
 	fprintf(out, "  %-24s %s\n", left, help);
 }
 
@@ -152,18 +154,19 @@ void bmr_options_usage(const char *name, const struct bmr_option_rules *rules, F
 	const struct bmr_param_info *params = bmr_params_table(&count);
 
 	fprintf(out, "usage: bmr %s [options]%s%s\n", name, *rules->arguments ? " " : "",
-		rules->arguments);
+	        rules->arguments);
 	for (size_t i = 0; i < OWN_COUNT; i++)
 		if (offers(rules, i))
 			print_option(out, own_options[i].name, own_options[i].argument,
-				     own_options[i].help);
+			             own_options[i].help);
 	for (size_t i = 0; i < count; i++) {
 		if (!strchr(params[i].scope, rules->scope))
 			continue;
 		if (rules->scope == 'A' && i == 0)
-			fprintf(out, "\nparameters of the kernel command line, each as bmr.NAME=:\n");
+			fprintf(out,
+			        "\nparameters of the kernel command line, each as bmr.NAME=:\n");
 		print_option(out, params[i].name,
-			     params[i].choices ? params[i].choices : params[i].argument,
-			     params[i].help);
+		             params[i].choices ? params[i].choices : params[i].argument,
+		             params[i].help);
 	}
 }

@@ -13,9 +13,9 @@ struct bmr_err;
 
 struct bmr_options {
 	struct bmr_params params;
-	bool json;	     /* --json */
-	bool plan;	     /* --plan */
-	bool help;	     /* --help: usage is to be printed, arguments were not checked */
+	bool json;           /* --json */
+	bool plan;           /* --plan */
+	bool help;           /* --help: usage is to be printed, arguments were not checked */
 	const char *events;  /* --events FILE, NULL none */
 	const char *cmdline; /* --cmdline TEXT, NULL none */
 	char **arguments;    /* what is not an option; belongs to argv */
@@ -24,7 +24,7 @@ struct bmr_options {
 
 /* What a subcommand takes. */
 struct bmr_option_rules {
-	char scope;	       /* its letter in params.def */
+	char scope;            /* its letter in params.def */
 	const char *own;       /* its own options: letters of j(son) p(lan) e(vents) c(mdline) */
 	const char *arguments; /* for the usage line: "IMAGE DISK" */
 	int least, most;       /* how many arguments */
@@ -33,7 +33,7 @@ struct bmr_option_rules {
 /* Read argv[1..] (argv[0] is the subcommand).  *o is to be cleared by bmr_options_clear also after a
  * failure.  Errors: BMR_E_USAGE. */
 int bmr_options_read(const struct bmr_option_rules *rules, int argc, char **argv,
-		     struct bmr_options *o, struct bmr_err *e);
+                     struct bmr_options *o, struct bmr_err *e);
 void bmr_options_clear(struct bmr_options *o);
 
 /* Print how the subcommand is used. */

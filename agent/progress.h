@@ -25,20 +25,19 @@ struct bmr_meter {
 
 struct bmr_progress_view {
 	enum bmr_phase phase;
-	uint64_t done;	    /* bytes of the disk in this phase */
-	uint64_t total;	    /* the same; 0 unknown */
-	double fraction;    /* 0 .. 1; -1 unknown */
-	double rate_now;    /* bytes a second over the last samples */
-	double rate_mean;   /* since the phase began */
+	uint64_t done;       /* bytes of the disk in this phase */
+	uint64_t total;      /* the same; 0 unknown */
+	double fraction;     /* 0 .. 1; -1 unknown */
+	double rate_now;     /* bytes a second over the last samples */
+	double rate_mean;    /* since the phase began */
 	double seconds_left; /* -1 unknown */
 };
 
 /* Look at the counters at time `now` (any monotonic seconds).  A new phase starts the meter anew.
  * file_size: of the compressed image, UINT64_MAX unknown; disk_size: of the disk inside, 0 unknown.
  * Percent come from the compressed bytes used, whose total is known, and never pass 100. */
-void bmr_progress_look(const struct bmr_restore_progress *p, uint64_t file_size,
-		       uint64_t disk_size, double now, struct bmr_meter *meter,
-		       struct bmr_progress_view *view);
+void bmr_progress_look(const struct bmr_restore_progress *p, uint64_t file_size, uint64_t disk_size,
+                       double now, struct bmr_meter *meter, struct bmr_progress_view *view);
 
 /* "writing   43 %  1.72 GiB of 4.00 GiB  412 MiB/s, mean 398 MiB/s, 0:05 left"; fits 79
  * columns.  Returns buf. */

@@ -70,8 +70,7 @@ static int aborted(void *ctx, curl_off_t a, curl_off_t b, curl_off_t c, curl_off
 	return give_up;
 }
 
-static void set_options(CURL *c, struct bmr_report *r, struct curl_slist *headers,
-			const char *text)
+static void set_options(CURL *c, struct bmr_report *r, struct curl_slist *headers, const char *text)
 {
 	curl_easy_setopt(c, CURLOPT_URL, r->url);
 	curl_easy_setopt(c, CURLOPT_PROTOCOLS_STR, "http,https");
@@ -123,8 +122,7 @@ static bool send_datagram(struct bmr_report *r, const char *text, char *reason, 
 	for (const struct addrinfo *a = found; a && !sent; a = a->ai_next) {
 		AUTO_FD int fd = socket(a->ai_family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 
-		sent = fd >= 0 &&
-		       sendto(fd, message, (size_t)n, 0, a->ai_addr, a->ai_addrlen) == n;
+		sent = fd >= 0 && sendto(fd, message, (size_t)n, 0, a->ai_addr, a->ai_addrlen) == n;
 	}
 	freeaddrinfo(found);
 	snprintf(reason, len, "cannot send to %s port %s", r->host, r->port);
@@ -195,7 +193,8 @@ static void *carrier_main(void *arg)
 		while (!give_up && !carry(r, l->text, reason, sizeof reason)) {
 			if (!r->complained)
 				bmr_log_say(r->log, BMR_LOG_NOTICE,
-					    "cannot deliver reports (%s); going on without", reason);
+				            "cannot deliver reports (%s); going on without",
+				            reason);
 			r->complained = true;
 			give_up = give_up_or_wait(r);
 		}
@@ -248,7 +247,7 @@ static bool parse_url(struct bmr_report *r, const char *url)
 }
 
 int bmr_report_open(const char *url, const char *ca_file, struct bmr_log *log,
-		    struct bmr_report **out, struct bmr_err *e)
+                    struct bmr_report **out, struct bmr_err *e)
 {
 	struct bmr_report *r = calloc(1, sizeof *r);
 	int rc;
@@ -266,9 +265,9 @@ int bmr_report_open(const char *url, const char *ca_file, struct bmr_log *log,
 	if (!parse_url(r, url)) {
 		free_report(r);
 		return bmr_err_set(e, BMR_E_USAGE, 0,
-				   "reports can go to http://, https:// or syslog://host[:port], "
-				   "not to '%s'",
-				   url);
+		                   "reports can go to http://, https:// or syslog://host[:port], "
+		                   "not to '%s'",
+		                   url);
 	}
 	pthread_mutex_init(&r->lock, NULL);
 	pthread_cond_init(&r->changed, NULL);

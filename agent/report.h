@@ -17,7 +17,7 @@ struct bmr_report;
 /* Start; nothing is connected yet.  The first failure to deliver is said in the log.
  * Errors: BMR_E_USAGE (not such a URL), BMR_E_NOMEM. */
 int bmr_report_open(const char *url, const char *ca_file, struct bmr_log *log,
-		    struct bmr_report **out, struct bmr_err *e);
+                    struct bmr_report **out, struct bmr_err *e);
 
 /* Queue one line, which is copied.  Never blocks.  r may be NULL. */
 void bmr_report_send(struct bmr_report *r, const char *line);

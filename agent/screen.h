@@ -17,9 +17,9 @@ struct bmr_restore_progress;
 struct bmr_screen;
 
 enum bmr_screen_kind {
-	BMR_SCREEN_PANEL, /* a text console of at least 80x24: the whole screen is drawn */
+	BMR_SCREEN_PANEL,  /* a text console of at least 80x24: the whole screen is drawn */
 	BMR_SCREEN_REDRAW, /* a terminal: messages scroll, the line of progress is drawn over */
-	BMR_SCREEN_LINES, /* a file, a pipe, a serial line: a new line now and then */
+	BMR_SCREEN_LINES,  /* a file, a pipe, a serial line: a new line now and then */
 };
 
 /* *out is freed by bmr_screen_close.  Errors: BMR_E_NOMEM. */
@@ -38,8 +38,8 @@ void bmr_screen_say(struct bmr_screen *s, const char *line);
 
 /* Show the progress of p until bmr_screen_unwatch.  Sizes as in progress.h.
  * Errors: BMR_E_NOMEM (no thread): the restore can go on without. */
-int bmr_screen_watch(struct bmr_screen *s, const struct bmr_restore_progress *p,
-		     uint64_t file_size, uint64_t disk_size, struct bmr_err *e);
+int bmr_screen_watch(struct bmr_screen *s, const struct bmr_restore_progress *p, uint64_t file_size,
+                     uint64_t disk_size, struct bmr_err *e);
 void bmr_screen_unwatch(struct bmr_screen *s);
 
 /* The last word: a panel shows it in a box that can be photographed, others line by line.

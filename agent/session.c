@@ -90,7 +90,7 @@ static int open_outputs(struct bmr_session *s, bool on_stderr, struct bmr_err *e
 		return -1;
 	if (on_stderr)
 		bmr_screen_add(s->screen, STDERR_FILENO,
-			       isatty(STDERR_FILENO) ? BMR_SCREEN_REDRAW : BMR_SCREEN_LINES);
+		               isatty(STDERR_FILENO) ? BMR_SCREEN_REDRAW : BMR_SCREEN_LINES);
 	return o->events ? bmr_events_to_file(s->events, o->events, e) : 0;
 }
 
@@ -105,7 +105,7 @@ static void free_outputs(struct bmr_session *s)
 }
 
 int bmr_session_open(struct bmr_options *options, bool on_stderr, struct bmr_session *s,
-		     struct bmr_err *e)
+                     struct bmr_err *e)
 {
 	memset(s, 0, sizeof *s);
 	s->options = options;

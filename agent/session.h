@@ -24,17 +24,17 @@ struct bmr_session {
 	struct bmr_log *log;
 	struct bmr_screen *screen;
 	struct bmr_events *events;
-	FILE *log_file;	  /* NULL: none */
+	FILE *log_file;   /* NULL: none */
 	atomic_bool stop; /* set by SIGINT, SIGTERM, SIGHUP; a second one ends at once */
 	pthread_t signals;
-	pthread_mutex_t lock;	   /* guards source */
+	pthread_mutex_t lock;      /* guards source */
 	struct bmr_source *source; /* to be stopped with the session */
 };
 
 /* Start: log, screen on standard error (quiet: none), events as ordered by options, signals.
  * Must be called before any other thread is started.  Errors: BMR_E_NOMEM, BMR_E_USAGE. */
 int bmr_session_open(struct bmr_options *options, bool on_stderr, struct bmr_session *s,
-		     struct bmr_err *e);
+                     struct bmr_err *e);
 
 /* Send what is left of reports (10 s at most) and free all. */
 void bmr_session_close(struct bmr_session *s);

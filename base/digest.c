@@ -63,7 +63,7 @@ int bmr_digest_finish(struct bmr_digest *d, struct bmr_digest_value *out, struct
 }
 
 int bmr_digest_of(struct bmr_digest *d, const void *data, size_t len, struct bmr_digest_value *out,
-		  struct bmr_err *e)
+                  struct bmr_err *e)
 {
 	if (bmr_digest_add(d, data, len, e) < 0)
 		return -1;

@@ -29,7 +29,7 @@ int bmr_digest_finish(struct bmr_digest *d, struct bmr_digest_value *out, struct
 
 /* Hash of one buffer, without allocating when d is reused.  The same errors. */
 int bmr_digest_of(struct bmr_digest *d, const void *data, size_t len, struct bmr_digest_value *out,
-		  struct bmr_err *e);
+                  struct bmr_err *e);
 
 bool bmr_digest_equal(const struct bmr_digest_value *a, const struct bmr_digest_value *b);
 

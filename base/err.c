@@ -8,10 +8,10 @@ static const struct {
 	const char *name;
 	int exit_code;
 } codes[] = {
-	[BMR_E_NONE] = {"none", 0},	  [BMR_E_USAGE] = {"usage", 64},
-	[BMR_E_DATA] = {"data", 65},	  [BMR_E_NET] = {"net", 69},
-	[BMR_E_SOURCE] = {"source", 69},  [BMR_E_BUG] = {"bug", 70},
-	[BMR_E_NOMEM] = {"resource", 71}, [BMR_E_TARGET] = {"target", 74},
+	[BMR_E_NONE] = {"none", 0},        [BMR_E_USAGE] = {"usage", 64},
+	[BMR_E_DATA] = {"data", 65},       [BMR_E_NET] = {"net", 69},
+	[BMR_E_SOURCE] = {"source", 69},   [BMR_E_BUG] = {"bug", 70},
+	[BMR_E_NOMEM] = {"resource", 71},  [BMR_E_TARGET] = {"target", 74},
 	[BMR_E_STOPPED] = {"stopped", 75}, [BMR_E_REFUSED] = {"refused", 77},
 };
 

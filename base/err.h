@@ -14,23 +14,23 @@
 
 #include <stdarg.h>
 
-enum bmr_errc {		/* one for each different reaction */
+enum bmr_errc { /* one for each different reaction */
 	BMR_E_NONE = 0,
-	BMR_E_USAGE,	/* the order is wrong; a person must change it		exit 64 */
-	BMR_E_DATA,	/* the image is damaged, changed or lies; no retry	exit 65 */
-	BMR_E_NET,	/* the source did not answer; a retry may help		exit 69 */
-	BMR_E_SOURCE,	/* the source answered: no; a retry is useless		exit 69 */
-	BMR_E_BUG,	/* an invariant does not hold				exit 70 */
-	BMR_E_NOMEM,	/* out of memory, threads or descriptors		exit 71 */
-	BMR_E_TARGET,	/* the disk failed					exit 74 */
-	BMR_E_REFUSED,	/* a rule that protects a disk says no			exit 77 */
-	BMR_E_STOPPED,	/* asked to stop, or another thread failed first	exit 75 */
+	BMR_E_USAGE,   /* the order is wrong; a person must change it		exit 64 */
+	BMR_E_DATA,    /* the image is damaged, changed or lies; no retry	exit 65 */
+	BMR_E_NET,     /* the source did not answer; a retry may help		exit 69 */
+	BMR_E_SOURCE,  /* the source answered: no; a retry is useless		exit 69 */
+	BMR_E_BUG,     /* an invariant does not hold				exit 70 */
+	BMR_E_NOMEM,   /* out of memory, threads or descriptors		exit 71 */
+	BMR_E_TARGET,  /* the disk failed					exit 74 */
+	BMR_E_REFUSED, /* a rule that protects a disk says no			exit 77 */
+	BMR_E_STOPPED, /* asked to stop, or another thread failed first	exit 75 */
 };
 
 struct bmr_err {
 	enum bmr_errc code;
-	int sys;	/* errno of the cause, 0 if there is none */
-	char msg[512];	/* one line, no capital, no full stop, names in quotes */
+	int sys;       /* errno of the cause, 0 if there is none */
+	char msg[512]; /* one line, no capital, no full stop, names in quotes */
 };
 
 /* Fill *e, replacing what it held.  If sys is not 0, ": strerror(sys)" is added.  Control

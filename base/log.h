@@ -14,7 +14,7 @@ struct bmr_err;
 struct bmr_log;
 
 enum bmr_log_level {
-	BMR_LOG_INFO,	/* a step that went as planned */
+	BMR_LOG_INFO,   /* a step that went as planned */
 	BMR_LOG_NOTICE, /* a person should know: a retry, a fallback, a warning */
 };
 

@@ -68,8 +68,8 @@ bool bmr_size_parse(const char *text, uint64_t *bytes)
 	if (!bmr_size_mul(whole, factor, &whole))
 		return false;
 	/* factor <= 2^60 and nominator < 10^6 < 2^20: 80 bits hold the product. */
-	return bmr_size_add(whole,
-			    (uint64_t)((unsigned __int128)factor * nominator / denominator), bytes);
+	return bmr_size_add(whole, (uint64_t)((unsigned __int128)factor * nominator / denominator),
+	                    bytes);
 }
 
 char *bmr_size_text(uint64_t bytes, char *buf, size_t len)
@@ -84,7 +84,10 @@ char *bmr_size_text(uint64_t bytes, char *buf, size_t len)
 	if (unit < 0)
 		snprintf(buf, len, "%u B", (unsigned)bytes);
 	else
-		snprintf(buf, len, "%.*f %ciB", value < 9.995 ? 2 : value < 99.95 ? 1 : 0, value,
-			 units[unit]);
+		snprintf(buf, len, "%.*f %ciB",
+		         value < 9.995   ? 2
+		         : value < 99.95 ? 1
+		                         : 0,
+		         value, units[unit]);
 	return buf;
 }

@@ -33,7 +33,7 @@ struct bmr_body {
 	uint64_t limit; /* the disk's size */
 	uint8_t *first; /* the first chunk; written by one worker only */
 	size_t first_len;
-	bool *bad;	/* groups that read back wrong */
+	bool *bad;      /* groups that read back wrong */
 	bool repairing; /* write only bad groups */
 	struct worker_state workers[BMR_WORKERS_MAX];
 	unsigned worker_count;
@@ -84,9 +84,9 @@ static int check_chunk(const struct bmr_body *b, const struct bmr_chunk *c, stru
 {
 	if (!bmr_size_inside(c->offset, c->len, b->limit))
 		return bmr_err_set(e, BMR_E_REFUSED, 0,
-				   "'%s' is too small: it has %" PRIu64
-				   " bytes and the image goes on",
-				   b->r->target->path, b->limit);
+		                   "'%s' is too small: it has %" PRIu64
+		                   " bytes and the image goes on",
+		                   b->r->target->path, b->limit);
 	return bmr_image_check_sectors(c->offset + c->len, b->r->target->sector, e);
 }
 
@@ -118,8 +118,8 @@ static int repair_work(void *ctx, const struct bmr_chunk *c, unsigned worker, st
 }
 
 static int stream(struct bmr_body *b,
-		  int (*work)(void *, const struct bmr_chunk *, unsigned, struct bmr_err *),
-		  struct bmr_pipe_result *result, struct bmr_err *e)
+                  int (*work)(void *, const struct bmr_chunk *, unsigned, struct bmr_err *),
+                  struct bmr_pipe_result *result, struct bmr_err *e)
 {
 	struct bmr_pipe pipe = {
 		.source = b->r->source,
@@ -135,7 +135,7 @@ static int stream(struct bmr_body *b,
 }
 
 int bmr_body_write(struct bmr_body *b, struct bmr_target *target, struct bmr_pipe_result *result,
-		   struct bmr_err *e)
+                   struct bmr_err *e)
 {
 	b->target = target;
 	return stream(b, body_work, result, e);
@@ -150,7 +150,7 @@ const uint8_t *bmr_body_first(const struct bmr_body *b, size_t *len)
 /* --- reading back --- */
 
 static int read_back_once(struct bmr_body *b, uint64_t size, bool only_bad, uint64_t *bad,
-			  uint64_t *first_bad, struct bmr_err *e)
+                          uint64_t *first_bad, struct bmr_err *e)
 {
 	struct bmr_readback rb = {
 		.target = b->target,
@@ -181,7 +181,7 @@ static int repair(struct bmr_body *b, const struct bmr_pipe_result *expected, st
 }
 
 int bmr_body_read_back(struct bmr_body *b, const struct bmr_pipe_result *pipe, uint64_t *rewritten,
-		       struct bmr_err *e)
+                       struct bmr_err *e)
 {
 	uint64_t bad = 0;
 	uint64_t first = 0;
@@ -193,9 +193,9 @@ int bmr_body_read_back(struct bmr_body *b, const struct bmr_pipe_result *pipe, u
 		return -1;
 	for (int i = 0; bad > 0 && i < BMR_REWRITES_MAX; i++) {
 		bmr_log_say(b->r->log, BMR_LOG_NOTICE,
-			    "'%s' reads back wrong in %" PRIu64 " places, the first at byte %" PRIu64
-			    "; writing them again",
-			    b->r->target->path, bad, first);
+		            "'%s' reads back wrong in %" PRIu64
+		            " places, the first at byte %" PRIu64 "; writing them again",
+		            b->r->target->path, bad, first);
 		*rewritten += bad;
 		if (repair(b, pipe, e) < 0 ||
 		    read_back_once(b, pipe->size, true, &bad, &first, e) < 0)
@@ -203,11 +203,11 @@ int bmr_body_read_back(struct bmr_body *b, const struct bmr_pipe_result *pipe, u
 	}
 	if (bad > 0)
 		return bmr_err_set(e, BMR_E_TARGET, 0,
-				   "'%s' does not hold what was written: %" PRIu64
-				   " MiB-chunks read back wrong after %d rewrites, the first at "
-				   "sector %" PRIu64,
-				   b->r->target->path, bad * bmr_proof_group(b->proof),
-				   BMR_REWRITES_MAX, first / b->r->target->sector);
+		                   "'%s' does not hold what was written: %" PRIu64
+		                   " MiB-chunks read back wrong after %d rewrites, the first at "
+		                   "sector %" PRIu64,
+		                   b->r->target->path, bad * bmr_proof_group(b->proof),
+		                   BMR_REWRITES_MAX, first / b->r->target->sector);
 	return 0;
 }
 

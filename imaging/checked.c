@@ -13,7 +13,7 @@
 
 /* One try; buffer is aligned.  *same: it reads back right, or was not to be read. */
 static int write_once(struct bmr_checked *c, const void *data, size_t len, uint64_t off,
-		      uint8_t *buffer, bool *same, struct bmr_err *e)
+                      uint8_t *buffer, bool *same, struct bmr_err *e)
 {
 	*same = true;
 	memcpy(buffer, data, len);
@@ -30,7 +30,7 @@ static int write_once(struct bmr_checked *c, const void *data, size_t len, uint6
 }
 
 int bmr_checked_write(struct bmr_checked *c, const void *data, size_t len, uint64_t off,
-		      struct bmr_err *e)
+                      struct bmr_err *e)
 {
 	const struct bmr_target_info *info = bmr_target_info(c->target);
 	AUTO_FREE uint8_t *buffer = aligned_alloc(BMR_CHUNK_ALIGN, BMR_CHUNK_SIZE);
@@ -45,11 +45,11 @@ int bmr_checked_write(struct bmr_checked *c, const void *data, size_t len, uint6
 			return 0;
 		c->rewritten += i < BMR_REWRITES_MAX;
 		bmr_log_say(c->log, BMR_LOG_NOTICE,
-			    "'%s' reads back wrong within %zu bytes from byte %" PRIu64, info->path,
-			    len, off);
+		            "'%s' reads back wrong within %zu bytes from byte %" PRIu64, info->path,
+		            len, off);
 	}
 	return bmr_err_set(e, BMR_E_TARGET, 0,
-			   "'%s' does not hold what was written: %zu bytes from sector %" PRIu64
-			   " read back wrong after %d rewrites",
-			   info->path, len, off / info->sector, BMR_REWRITES_MAX);
+	                   "'%s' does not hold what was written: %zu bytes from sector %" PRIu64
+	                   " read back wrong after %d rewrites",
+	                   info->path, len, off / info->sector, BMR_REWRITES_MAX);
 }

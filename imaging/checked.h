@@ -25,6 +25,6 @@ struct bmr_checked {
  * differ, again, BMR_REWRITES_MAX times.  Alignment of off and len as in target.h; data may lie
  * anywhere.  Errors: BMR_E_TARGET, BMR_E_NOMEM. */
 int bmr_checked_write(struct bmr_checked *c, const void *data, size_t len, uint64_t off,
-		      struct bmr_err *e);
+                      struct bmr_err *e);
 
 #endif

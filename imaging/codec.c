@@ -17,9 +17,9 @@ static bool cpu_suits_isal(void)
 const struct bmr_codec *bmr_codec_find(enum bmr_format format)
 {
 	static const struct bmr_codec *const codecs[] = {
-		[BMR_FORMAT_RAW] = &bmr_codec_raw,	   [BMR_FORMAT_GZIP] = &bmr_codec_gzip_zlib,
-		[BMR_FORMAT_ZSTD] = &bmr_codec_zstd,	   [BMR_FORMAT_XZ] = &bmr_codec_xz,
-		[BMR_FORMAT_LZ4] = &bmr_codec_lz4, [BMR_FORMAT_BZIP2] = &bmr_codec_bzip2,
+		[BMR_FORMAT_RAW] = &bmr_codec_raw,   [BMR_FORMAT_GZIP] = &bmr_codec_gzip_zlib,
+		[BMR_FORMAT_ZSTD] = &bmr_codec_zstd, [BMR_FORMAT_XZ] = &bmr_codec_xz,
+		[BMR_FORMAT_LZ4] = &bmr_codec_lz4,   [BMR_FORMAT_BZIP2] = &bmr_codec_bzip2,
 	};
 
 	if (format == BMR_FORMAT_GZIP && cpu_suits_isal())

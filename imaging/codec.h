@@ -26,7 +26,7 @@ struct bmr_codec_io {
 
 enum bmr_codec_state {
 	BMR_CODEC_MORE, /* needs input or room */
-	BMR_CODEC_END,	/* the stream ended; its checksum, if it has one, was right */
+	BMR_CODEC_END,  /* the stream ended; its checksum, if it has one, was right */
 };
 
 struct bmr_codec {
@@ -35,7 +35,7 @@ struct bmr_codec {
 	void *(*open)(void);
 	/* Move both cursors as far as they go.  Errors: BMR_E_DATA with what is wrong, BMR_E_NOMEM. */
 	int (*step)(void *state, struct bmr_codec_io *io, enum bmr_codec_state *result,
-		    struct bmr_err *e);
+	            struct bmr_err *e);
 	/* Ready for the next stream.  false: out of memory. */
 	bool (*restart)(void *state);
 	void (*close)(void *state);
@@ -62,6 +62,6 @@ struct bmr_input;
 /* bmr_decoder_open for a given codec: what bmr_codec_find leads to, and how tests try one that this
  * CPU would not choose. */
 int bmr_decoder_open_codec(const struct bmr_codec *codec, const struct bmr_input *input,
-			   struct bmr_decoder **out, struct bmr_err *e);
+                           struct bmr_decoder **out, struct bmr_err *e);
 
 #endif

@@ -24,7 +24,7 @@ static void *bzip2_open(void)
 }
 
 static int bzip2_step(void *state, struct bmr_codec_io *io, enum bmr_codec_state *result,
-		      struct bmr_err *e)
+                      struct bmr_err *e)
 {
 	bz_stream *b = state;
 	unsigned in_len = clamp(io->in_len);
@@ -41,8 +41,8 @@ static int bzip2_step(void *state, struct bmr_codec_io *io, enum bmr_codec_state
 		return bmr_err_nomem(e, "a bzip2 block");
 	if (rc != BZ_OK && rc != BZ_STREAM_END)
 		return bmr_err_set(e, BMR_E_DATA, 0, "the image is damaged: %s",
-				   rc == BZ_DATA_ERROR ? "damaged data or a wrong checksum"
-						       : "this is not a bzip2 stream");
+		                   rc == BZ_DATA_ERROR ? "damaged data or a wrong checksum"
+		                                       : "this is not a bzip2 stream");
 	io->in += in_len - b->avail_in;
 	io->in_len -= in_len - b->avail_in;
 	io->out += out_len - b->avail_out;

@@ -59,7 +59,7 @@ static const char *isal_reason(int rc)
 }
 
 static int isal_step(void *state, struct bmr_codec_io *io, enum bmr_codec_state *result,
-		     struct bmr_err *e)
+                     struct bmr_err *e)
 {
 	struct inflate_state *s = state;
 	unsigned in_len = clamp(io->in_len);
@@ -107,7 +107,7 @@ static void *zlib_open(void)
 }
 
 static int zlib_step(void *state, struct bmr_codec_io *io, enum bmr_codec_state *result,
-		     struct bmr_err *e)
+                     struct bmr_err *e)
 {
 	z_stream *z = state;
 	unsigned in_len = clamp(io->in_len);
@@ -123,7 +123,7 @@ static int zlib_step(void *state, struct bmr_codec_io *io, enum bmr_codec_state 
 		return bmr_err_nomem(e, "inflating");
 	if (rc != Z_OK && rc != Z_STREAM_END && rc != Z_BUF_ERROR)
 		return bmr_err_set(e, BMR_E_DATA, 0, "the image is damaged: %s",
-				   z->msg ? z->msg : "damaged data");
+		                   z->msg ? z->msg : "damaged data");
 	io->in += in_len - z->avail_in;
 	io->in_len -= in_len - z->avail_in;
 	io->out += out_len - z->avail_out;

@@ -12,7 +12,7 @@ static void *lz4_open(void)
 }
 
 static int lz4_step(void *state, struct bmr_codec_io *io, enum bmr_codec_state *result,
-		    struct bmr_err *e)
+                    struct bmr_err *e)
 {
 	size_t in_len = io->in_len;
 	size_t out_len = io->out_len;
@@ -20,7 +20,7 @@ static int lz4_step(void *state, struct bmr_codec_io *io, enum bmr_codec_state *
 
 	if (LZ4F_isError(rc))
 		return bmr_err_set(e, BMR_E_DATA, 0, "the image is damaged: %s",
-				   LZ4F_getErrorName(rc));
+		                   LZ4F_getErrorName(rc));
 	io->in += in_len;
 	io->in_len -= in_len;
 	io->out += out_len;

@@ -12,7 +12,7 @@ static void *raw_open(void)
 }
 
 static int raw_step(void *state, struct bmr_codec_io *io, enum bmr_codec_state *result,
-		    struct bmr_err *e)
+                    struct bmr_err *e)
 {
 	size_t n = io->in_len < io->out_len ? io->in_len : io->out_len;
 

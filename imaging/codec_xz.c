@@ -34,21 +34,21 @@ static int xz_failed(const lzma_stream *x, lzma_ret rc, struct bmr_err *e)
 		return bmr_err_nomem(e, "an xz dictionary");
 	case LZMA_MEMLIMIT_ERROR:
 		return bmr_err_set(e, BMR_E_DATA, 0,
-				   "the image needs %" PRIu64 " MiB to unpack and the limit is %d "
-				   "MiB: compress it with 'xz -8' at most",
-				   lzma_memusage(x) >> 20, BMR_DECODE_MEMORY >> 20);
+		                   "the image needs %" PRIu64 " MiB to unpack and the limit is %d "
+		                   "MiB: compress it with 'xz -8' at most",
+		                   lzma_memusage(x) >> 20, BMR_DECODE_MEMORY >> 20);
 	case LZMA_OPTIONS_ERROR:
 		return bmr_err_set(e, BMR_E_DATA, 0, "the image uses options unknown to liblzma %s",
-				   lzma_version_string());
+		                   lzma_version_string());
 	default:
 		return bmr_err_set(e, BMR_E_DATA, 0, "the image is damaged: %s",
-				   rc == LZMA_FORMAT_ERROR ? "something that is not xz follows"
-							   : "damaged data or a wrong checksum");
+		                   rc == LZMA_FORMAT_ERROR ? "something that is not xz follows"
+		                                           : "damaged data or a wrong checksum");
 	}
 }
 
 static int xz_step(void *state, struct bmr_codec_io *io, enum bmr_codec_state *result,
-		   struct bmr_err *e)
+                   struct bmr_err *e)
 {
 	lzma_stream *x = state;
 	lzma_ret rc;
@@ -86,6 +86,7 @@ const struct bmr_codec bmr_codec_xz = {
 	.step = xz_step,
 	.restart = xz_restart,
 	.close = xz_close,
-	.magic = "\xfd" "7zXZ\0",
+	.magic = "\xfd"
+		 "7zXZ\0",
 	.magic_len = 6,
 };

@@ -31,17 +31,17 @@ static int zstd_failed(size_t rc, struct bmr_err *e)
 		return bmr_err_nomem(e, "a zstd window");
 	case ZSTD_error_frameParameter_windowTooLarge:
 		return bmr_err_set(e, BMR_E_DATA, 0,
-				   "the image needs a zstd window of more than %d MiB to unpack: "
-				   "compress it without --ultra and with --long=%d at most",
-				   1 << (WINDOW_LOG_MAX - 20), WINDOW_LOG_MAX);
+		                   "the image needs a zstd window of more than %d MiB to unpack: "
+		                   "compress it without --ultra and with --long=%d at most",
+		                   1 << (WINDOW_LOG_MAX - 20), WINDOW_LOG_MAX);
 	default:
 		return bmr_err_set(e, BMR_E_DATA, 0, "the image is damaged: %s",
-				   ZSTD_getErrorName(rc));
+		                   ZSTD_getErrorName(rc));
 	}
 }
 
 static int zstd_step(void *state, struct bmr_codec_io *io, enum bmr_codec_state *result,
-		     struct bmr_err *e)
+                     struct bmr_err *e)
 {
 	ZSTD_inBuffer in = {io->in, io->in_len, 0};
 	ZSTD_outBuffer out = {io->out, io->out_len, 0};

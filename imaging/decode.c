@@ -16,22 +16,22 @@ struct bmr_decoder {
 	struct bmr_input input;
 	const uint8_t *in; /* what is left of the piece at hand */
 	size_t in_len;
-	bool in_end;		 /* the input said that there is no more */
-	bool between;		 /* a stream has ended and no other one has begun */
-	uint64_t fetched;	 /* bytes taken from the input */
-	unsigned streams;	 /* that have ended */
+	bool in_end;              /* the input said that there is no more */
+	bool between;             /* a stream has ended and no other one has begun */
+	uint64_t fetched;         /* bytes taken from the input */
+	unsigned streams;         /* that have ended */
 	uint8_t start[MAGIC_MAX]; /* first bytes of what follows a stream, collected over pieces */
 	size_t start_len;
 };
 
 int bmr_decoder_open(enum bmr_format format, const struct bmr_input *input,
-		     struct bmr_decoder **out, struct bmr_err *e)
+                     struct bmr_decoder **out, struct bmr_err *e)
 {
 	return bmr_decoder_open_codec(bmr_codec_find(format), input, out, e);
 }
 
 int bmr_decoder_open_codec(const struct bmr_codec *codec, const struct bmr_input *input,
-			   struct bmr_decoder **out, struct bmr_err *e)
+                           struct bmr_decoder **out, struct bmr_err *e)
 {
 	struct bmr_decoder *d = calloc(1, sizeof *d);
 
@@ -79,14 +79,14 @@ static int refill(struct bmr_decoder *d, struct bmr_err *e)
 
 /* One call of the codec on what is at hand. */
 static int step(struct bmr_decoder *d, const uint8_t *in, size_t in_len, uint8_t *out,
-		size_t out_len, size_t *used, size_t *made, struct bmr_err *e)
+                size_t out_len, size_t *used, size_t *made, struct bmr_err *e)
 {
 	struct bmr_codec_io io = {in, in_len, out, out_len, d->in_end};
 	enum bmr_codec_state state = BMR_CODEC_MORE;
 
 	if (d->codec->step(d->state, &io, &state, e) < 0)
 		return bmr_err_while(e, "decoding %s data near byte %" PRIu64 " of the image file",
-				     name_of(d), bmr_decoder_consumed(d));
+		                     name_of(d), bmr_decoder_consumed(d));
 	*used = in_len - io.in_len;
 	*made = out_len - io.out_len;
 	if (state == BMR_CODEC_END) {
@@ -125,9 +125,9 @@ static int join_streams(struct bmr_decoder *d, struct bmr_err *e)
 		return 0;
 	if (d->start_len < d->codec->magic_len || !could_start_stream(d))
 		return bmr_err_set(e, BMR_E_DATA, 0,
-				   "the image file goes on after the end of its %s data at byte "
-				   "%" PRIu64 " with something that is not %s",
-				   name_of(d), end, name_of(d));
+		                   "the image file goes on after the end of its %s data at byte "
+		                   "%" PRIu64 " with something that is not %s",
+		                   name_of(d), end, name_of(d));
 	if (!d->codec->restart(d->state))
 		return bmr_err_nomem(e, "a decoder");
 	d->between = false;
@@ -148,7 +148,7 @@ static int replay_start(struct bmr_decoder *d, struct bmr_err *e)
 			return -1;
 		if (used == 0)
 			return bmr_err_set(e, BMR_E_BUG, 0, "the %s decoder does not take input",
-					   name_of(d));
+			                   name_of(d));
 		done += used;
 	}
 	d->start_len = 0;
@@ -158,14 +158,14 @@ static int replay_start(struct bmr_decoder *d, struct bmr_err *e)
 static int truncated(struct bmr_decoder *d, struct bmr_err *e)
 {
 	return bmr_err_set(e, BMR_E_DATA, 0,
-			   "the image file is truncated: it ends at byte %" PRIu64
-			   " inside %s data",
-			   bmr_decoder_consumed(d), name_of(d));
+	                   "the image file is truncated: it ends at byte %" PRIu64
+	                   " inside %s data",
+	                   bmr_decoder_consumed(d), name_of(d));
 }
 
 /* Make some progress; *end when the image has properly ended. */
 static int advance(struct bmr_decoder *d, uint8_t *out, size_t room, size_t *made, bool *end,
-		   struct bmr_err *e)
+                   struct bmr_err *e)
 {
 	size_t used = 0;
 

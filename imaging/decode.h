@@ -28,14 +28,13 @@ struct bmr_input {
 
 /* *out is freed by bmr_decoder_close.  Errors: BMR_E_NOMEM. */
 int bmr_decoder_open(enum bmr_format format, const struct bmr_input *input,
-		     struct bmr_decoder **out, struct bmr_err *e);
+                     struct bmr_decoder **out, struct bmr_err *e);
 
 /* Fill buf; *got is less than len only at the proper end of the image.
  * Errors: BMR_E_DATA (truncated, damaged, wrong checksum, something that does not belong there
  * after the end; with the byte of the compressed file where it was noticed), BMR_E_NOMEM, and what
  * the input reports. */
-int bmr_decoder_read(struct bmr_decoder *d, void *buf, size_t len, size_t *got,
-		     struct bmr_err *e);
+int bmr_decoder_read(struct bmr_decoder *d, void *buf, size_t len, size_t *got, struct bmr_err *e);
 
 /* Compressed bytes used so far. */
 uint64_t bmr_decoder_consumed(const struct bmr_decoder *d);

@@ -11,7 +11,11 @@
 
 #define DEPTH_MAX 16
 
-enum block_state { FREE, READING, READY };
+enum block_state {
+	FREE,
+	READING,
+	READY
+};
 
 struct block {
 	enum block_state state; /* guarded by fetch.lock; the rest belongs to who put it there */
@@ -32,8 +36,8 @@ struct bmr_fetch {
 	pthread_cond_t changed;
 	uint64_t next_claim; /* number of the next block to be read */
 	uint64_t next_take;  /* number of the block that the caller gets next */
-	bool held;	     /* the caller still looks at block next_take - 1 */
-	bool no_more;	     /* a reader saw the end or failed: later blocks are not read */
+	bool held;           /* the caller still looks at block next_take - 1 */
+	bool no_more;        /* a reader saw the end or failed: later blocks are not read */
 	bool stop;
 	struct block blocks[DEPTH_MAX + 1]; /* block n is blocks[n % block_count] */
 };

@@ -16,8 +16,13 @@ static const struct {
 	struct magic magic;
 	enum bmr_format format;
 } readable[] = {
-	{{0, 3, "\x1f\x8b\x08"}, BMR_FORMAT_GZIP},     {{0, 4, "\x28\xb5\x2f\xfd"}, BMR_FORMAT_ZSTD},
-	{{0, 6, "\xfd" "7zXZ\0"}, BMR_FORMAT_XZ},      {{0, 4, "\x04\x22\x4d\x18"}, BMR_FORMAT_LZ4},
+	{{0, 3, "\x1f\x8b\x08"}, BMR_FORMAT_GZIP},
+	{{0, 4, "\x28\xb5\x2f\xfd"}, BMR_FORMAT_ZSTD},
+	{{0, 6,
+          "\xfd"
+          "7zXZ\0"},
+         BMR_FORMAT_XZ},
+	{{0, 4, "\x04\x22\x4d\x18"}, BMR_FORMAT_LZ4},
 	{{0, 3, "BZh"}, BMR_FORMAT_BZIP2},
 };
 
@@ -28,7 +33,8 @@ static const struct {
 } foreign[] = {
 	{{0, 4, "QFI\xfb"}, "a qcow2 image: convert it with 'qemu-img convert -O raw'"},
 	{{0, 4, "KDMV"}, "a VMDK image: convert it with 'qemu-img convert -O raw'"},
-	{{0, 21, "# Disk DescriptorFile"}, "a VMDK description: convert it with 'qemu-img convert -O raw'"},
+	{{0, 21, "# Disk DescriptorFile"},
+         "a VMDK description: convert it with 'qemu-img convert -O raw'"},
 	{{0, 8, "vhdxfile"}, "a VHDX image: convert it with 'qemu-img convert -O raw'"},
 	{{0, 8, "conectix"}, "a VHD image: convert it with 'qemu-img convert -O raw'"},
 	{{64, 4, "\x7f\x10\xda\xbe"}, "a VDI image: convert it with 'qemu-img convert -O raw'"},
@@ -41,9 +47,13 @@ static const struct {
 	{{0, 2, "\x1f\x9d"}, "compress (.Z) data: recompress it with gzip, zstd, xz, lz4 or bzip2"},
 	{{0, 4, "\x02\x21\x4c\x18"}, "lz4 data of the legacy format: recompress it with 'lz4'"},
 	{{0, 5, "\x5d\0\0\x80\0"}, "lzma (alone) data: recompress it with 'xz'"},
-	{{0, 9, "\x89LZO\0\r\n\x1a\n"}, "lzop data: recompress it with gzip, zstd, xz, lz4 or bzip2"},
+	{{0, 9, "\x89LZO\0\r\n\x1a\n"},
+         "lzop data: recompress it with gzip, zstd, xz, lz4 or bzip2"},
 	{{0, 4, "hsqs"}, "a squashfs file system, not a disk image"},
-	{{0, 4, "\x7f" "ELF"}, "a program, not a disk image"},
+	{{0, 4,
+          "\x7f"
+          "ELF"},
+         "a program, not a disk image"},
 	{{0, 5, "%PDF-"}, "a PDF document"},
 };
 
@@ -73,7 +83,8 @@ static bool is_text(const uint8_t *head, size_t len)
 
 static int refuse(const char *what, struct bmr_err *e)
 {
-	return bmr_err_set(e, BMR_E_DATA, 0, "this is not an image bmr can restore: it is %s", what);
+	return bmr_err_set(e, BMR_E_DATA, 0, "this is not an image bmr can restore: it is %s",
+	                   what);
 }
 
 int bmr_format_detect(const uint8_t *head, size_t len, enum bmr_format *format, struct bmr_err *e)
@@ -102,7 +113,7 @@ const char *bmr_format_name(enum bmr_format format)
 {
 	static const char *const names[] = {
 		[BMR_FORMAT_RAW] = "raw", [BMR_FORMAT_GZIP] = "gzip", [BMR_FORMAT_ZSTD] = "zstd",
-		[BMR_FORMAT_XZ] = "xz",	  [BMR_FORMAT_LZ4] = "lz4",   [BMR_FORMAT_BZIP2] = "bzip2",
+		[BMR_FORMAT_XZ] = "xz",   [BMR_FORMAT_LZ4] = "lz4",   [BMR_FORMAT_BZIP2] = "bzip2",
 	};
 
 	return names[format];

@@ -12,8 +12,8 @@ enum bmr_format {
 	BMR_FORMAT_RAW,
 	BMR_FORMAT_GZIP,  /* RFC 1952, one or many members */
 	BMR_FORMAT_ZSTD,  /* RFC 8878, one or many frames */
-	BMR_FORMAT_XZ,	  /* the .xz file format 1.2.0, one or many streams */
-	BMR_FORMAT_LZ4,	  /* LZ4 frame format 1.6, one or many frames */
+	BMR_FORMAT_XZ,    /* the .xz file format 1.2.0, one or many streams */
+	BMR_FORMAT_LZ4,   /* LZ4 frame format 1.6, one or many frames */
 	BMR_FORMAT_BZIP2, /* one or many streams */
 };
 

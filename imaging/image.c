@@ -38,7 +38,7 @@ static int head_next(void *ctx, const uint8_t **data, size_t *len, struct bmr_er
 
 /* Unpack the first bytes of the disk. */
 static int read_head(struct bmr_source *source, enum bmr_format format, uint8_t *head, size_t *len,
-		     struct bmr_err *e)
+                     struct bmr_err *e)
 {
 	AUTO_FREE uint8_t *buffer = malloc(PIECE);
 	struct head_input h = {source, 0, buffer};
@@ -69,7 +69,7 @@ static int gzip_size(struct bmr_source *source, struct bmr_image *image, struct 
 	if (bmr_source_read(source, tail, sizeof tail, image->file_size - 4, &got, e) < 0)
 		return -1;
 	image->likely = (uint32_t)tail[0] | (uint32_t)tail[1] << 8 | (uint32_t)tail[2] << 16 |
-			(uint32_t)tail[3] << 24;
+	                (uint32_t)tail[3] << 24;
 	return 0;
 }
 
@@ -105,7 +105,7 @@ static int xz_size(struct bmr_source *source, struct bmr_image *image, struct bm
 	if (!buffer)
 		return bmr_err_nomem(e, "the xz index");
 	if (bmr_source_read(source, buffer, flags.backward_size, end - flags.backward_size, &got,
-			    e) < 0)
+	                    e) < 0)
 		return -1;
 	if (lzma_index_buffer_decode(&index, &memory, NULL, buffer, &pos, got) != LZMA_OK)
 		return 0;
@@ -145,7 +145,7 @@ static void lz4_facts(const uint8_t *file, size_t len, struct bmr_image *image)
 
 /* What the compressed file itself says about the disk's size. */
 static int read_declared_size(struct bmr_source *source, const uint8_t *file, size_t len,
-			      struct bmr_image *image, struct bmr_err *e)
+                              struct bmr_image *image, struct bmr_err *e)
 {
 	bool can_jump = bmr_source_seekable(source) && image->file_size != BMR_SOURCE_SIZE_UNKNOWN;
 
@@ -177,25 +177,24 @@ static int read_declared_size(struct bmr_source *source, const uint8_t *file, si
 /* A tar archive, a qcow2 image or a second layer of compression, packed: restored as it is, it would
  * not boot either. */
 static int check_inside(const struct bmr_image *image, const uint8_t *head, size_t len,
-			struct bmr_err *e)
+                        struct bmr_err *e)
 {
 	enum bmr_format inside = BMR_FORMAT_RAW;
 
 	if (image->format == BMR_FORMAT_RAW)
 		return 0;
 	if (bmr_format_detect(head, len, &inside, e) < 0)
-		return bmr_err_while(e, "looking into the %s data",
-				     bmr_format_name(image->format));
+		return bmr_err_while(e, "looking into the %s data", bmr_format_name(image->format));
 	if (inside == BMR_FORMAT_RAW)
 		return 0;
 	return bmr_err_set(e, BMR_E_DATA, 0,
-			   "this is not an image bmr can restore: it is %s data within %s data; "
-			   "unpack it once",
-			   bmr_format_name(inside), bmr_format_name(image->format));
+	                   "this is not an image bmr can restore: it is %s data within %s data; "
+	                   "unpack it once",
+	                   bmr_format_name(inside), bmr_format_name(image->format));
 }
 
 static int inspect(struct bmr_source *source, uint8_t *head, struct bmr_image *image,
-		   struct bmr_err *e)
+                   struct bmr_err *e)
 {
 	uint8_t file[BMR_FORMAT_HEAD];
 	size_t file_len;
@@ -238,13 +237,13 @@ int bmr_image_inspect(struct bmr_source *source, struct bmr_image *image, struct
 }
 
 int bmr_image_check_size(const struct bmr_image *image, uint64_t size, unsigned sector,
-			 struct bmr_err *e)
+                         struct bmr_err *e)
 {
 	if (image->layout.needed > size)
 		return bmr_err_set(e, BMR_E_DATA, 0,
-				   "the image is truncated: it holds %" PRIu64
-				   " bytes, but its partition table needs %" PRIu64,
-				   size, image->layout.needed);
+		                   "the image is truncated: it holds %" PRIu64
+		                   " bytes, but its partition table needs %" PRIu64,
+		                   size, image->layout.needed);
 	return bmr_image_check_sectors(size, sector, e);
 }
 
@@ -253,7 +252,7 @@ int bmr_image_check_sectors(uint64_t size, unsigned sector, struct bmr_err *e)
 	if (size % sector == 0)
 		return 0;
 	return bmr_err_set(e, BMR_E_DATA, 0,
-			   "the image is not that of a disk with %u-byte sectors: it holds %" PRIu64
-			   " bytes, %" PRIu64 " too many for whole sectors",
-			   sector, size, size % sector);
+	                   "the image is not that of a disk with %u-byte sectors: it holds %" PRIu64
+	                   " bytes, %" PRIu64 " too many for whole sectors",
+	                   sector, size, size % sector);
 }

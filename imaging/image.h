@@ -21,12 +21,13 @@ struct bmr_image {
 	enum bmr_format format;
 	struct bmr_layout layout;
 	uint64_t file_size; /* compressed; BMR_SOURCE_SIZE_UNKNOWN if the server does not say */
-	uint64_t size;	    /* of the disk, in bytes; 0: known only at the end */
+	uint64_t size;      /* of the disk, in bytes; 0: known only at the end */
 	uint64_t at_least;  /* the disk's size is no less than this if the image is whole */
-	bool exact;	    /* and, unless something is very odd, no more either */
-	uint64_t likely;    /* what the file says of it, which a cut file or one of several streams says
+	bool exact;         /* and, unless something is very odd, no more either */
+	uint64_t
+		likely; /* what the file says of it, which a cut file or one of several streams says
 			       wrong; 0: it does not say */
-	bool has_checksum;  /* the format guards its content by a checksum */
+	bool has_checksum; /* the format guards its content by a checksum */
 };
 
 /* Look at the image.  Leaves the source where a read from 0 may follow.
@@ -38,7 +39,7 @@ int bmr_image_inspect(struct bmr_source *source, struct bmr_image *image, struct
 /* Is the size of the finished stream one that this image can have?  Errors: BMR_E_DATA: not a
  * multiple of the sector size; shorter than its partition table says: cut. */
 int bmr_image_check_size(const struct bmr_image *image, uint64_t size, unsigned sector,
-			 struct bmr_err *e);
+                         struct bmr_err *e);
 
 /* Its second half alone: whole sectors?  Errors: BMR_E_DATA. */
 int bmr_image_check_sectors(uint64_t size, unsigned sector, struct bmr_err *e);

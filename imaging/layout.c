@@ -51,12 +51,12 @@ static bool header_checksum_right(const uint8_t *header, size_t room)
 static void guid_text(const uint8_t *g, char text[37])
 {
 	snprintf(text, 37, "%08x-%04x-%04x-%02x%02x-%02x%02x%02x%02x%02x%02x", le32(g),
-		 g[4] | g[5] << 8, g[6] | g[7] << 8, g[8], g[9], g[10], g[11], g[12], g[13], g[14],
-		 g[15]);
+	         g[4] | g[5] << 8, g[6] | g[7] << 8, g[8], g[9], g[10], g[11], g[12], g[13], g[14],
+	         g[15]);
 }
 
 static void read_gpt_entries(const uint8_t *head, size_t len, const uint8_t *header,
-			     struct bmr_layout *l)
+                             struct bmr_layout *l)
 {
 	static const uint8_t unused[16];
 	uint64_t first = le64(header + 72);
@@ -146,7 +146,7 @@ char *bmr_layout_text(const struct bmr_layout *layout, char *buf, size_t len)
 		snprintf(buf, len, layout->damaged ? "a damaged GPT" : "no partition table");
 	else
 		snprintf(buf, len, "%s, %u-byte sectors, %u partition%s",
-			 layout->table == BMR_TABLE_GPT ? "GPT" : "MBR", layout->sector,
-			 layout->partitions, layout->partitions == 1 ? "" : "s");
+		         layout->table == BMR_TABLE_GPT ? "GPT" : "MBR", layout->sector,
+		         layout->partitions, layout->partitions == 1 ? "" : "s");
 	return buf;
 }

@@ -16,16 +16,20 @@
 
 #define BMR_LAYOUT_HEAD (1024 * 1024) /* how much of an image is looked at, at most */
 
-enum bmr_table { BMR_TABLE_NONE, BMR_TABLE_DOS, BMR_TABLE_GPT };
+enum bmr_table {
+	BMR_TABLE_NONE,
+	BMR_TABLE_DOS,
+	BMR_TABLE_GPT
+};
 
 struct bmr_layout {
 	enum bmr_table table;
-	unsigned sector;	   /* logical sector it was made for; 0 unknown */
-	uint64_t needed;	   /* bytes up to the end of what the table speaks of, its backup
+	unsigned sector;     /* logical sector it was made for; 0 unknown */
+	uint64_t needed;     /* bytes up to the end of what the table speaks of, its backup
 				      included; 0 unknown */
-	unsigned partitions;	   /* entries in use */
-	char uuid[37];		   /* of the table, as libblkid writes it; "" none */
-	bool damaged;		   /* a GPT was meant to be here, but its header's checksum is wrong */
+	unsigned partitions; /* entries in use */
+	char uuid[37];       /* of the table, as libblkid writes it; "" none */
+	bool damaged;        /* a GPT was meant to be here, but its header's checksum is wrong */
 };
 
 /* Look at the first len bytes of an image (BMR_LAYOUT_HEAD of them, or all if it is shorter).

@@ -239,7 +239,7 @@ static int allocate(struct run *r, struct bmr_err *e)
 }
 
 static int run_with_decoder(struct run *r, struct bmr_fetch *fetch, struct bmr_pipe_result *result,
-			    struct bmr_err *e)
+                            struct bmr_err *e)
 {
 	struct bmr_input input = {bmr_fetch_next, fetch};
 	struct bmr_decoder *d;

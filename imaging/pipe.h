@@ -26,7 +26,7 @@ struct bmr_source;
 struct bmr_chunk {
 	uint64_t index;
 	uint64_t offset; /* bytes from the start of the disk: index * BMR_CHUNK_SIZE */
-	size_t len;	 /* BMR_CHUNK_SIZE, less in the last one */
+	size_t len;      /* BMR_CHUNK_SIZE, less in the last one */
 	const uint8_t *data;
 };
 
@@ -47,7 +47,7 @@ struct bmr_pipe {
 	void *ctx;
 
 	struct bmr_pipe_progress *progress; /* may be NULL */
-	const atomic_bool *stop;	    /* true: end soon with BMR_E_STOPPED */
+	const atomic_bool *stop;            /* true: end soon with BMR_E_STOPPED */
 };
 
 struct bmr_pipe_result {

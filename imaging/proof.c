@@ -13,8 +13,8 @@
 #define SUMS_MAX ((uint64_t)1 << 20)
 
 struct bmr_proof {
-	uint64_t chunks; /* of the whole disk */
-	uint64_t group;	 /* chunks a sum */
+	uint64_t chunks;      /* of the whole disk */
+	uint64_t group;       /* chunks a sum */
 	pthread_mutex_t lock; /* guards sums */
 	struct bmr_proof_sum *sums;
 };
@@ -51,8 +51,7 @@ uint64_t bmr_proof_group(const struct bmr_proof *p)
 
 /* An odd factor that is different for each place: chunks that changed places do not cancel out,
  * and a single digest is never lost. */
-void bmr_proof_mix(struct bmr_proof_sum *sum, uint64_t index,
-		   const struct bmr_digest_value *digest)
+void bmr_proof_mix(struct bmr_proof_sum *sum, uint64_t index, const struct bmr_digest_value *digest)
 {
 	uint64_t words[BMR_DIGEST_SIZE / 8];
 
@@ -62,11 +61,12 @@ void bmr_proof_mix(struct bmr_proof_sum *sum, uint64_t index,
 }
 
 int bmr_proof_add(struct bmr_proof *p, uint64_t index, const struct bmr_digest_value *digest,
-		  struct bmr_err *e)
+                  struct bmr_err *e)
 {
 	if (index >= p->chunks)
-		return bmr_err_set(e, BMR_E_BUG, 0, "chunk %" PRIu64 " is past the proof's %" PRIu64,
-				   index, p->chunks);
+		return bmr_err_set(e, BMR_E_BUG, 0,
+		                   "chunk %" PRIu64 " is past the proof's %" PRIu64, index,
+		                   p->chunks);
 	pthread_mutex_lock(&p->lock);
 	bmr_proof_mix(&p->sums[index / p->group], index, digest);
 	pthread_mutex_unlock(&p->lock);

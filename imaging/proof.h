@@ -32,12 +32,12 @@ struct bmr_proof_sum {
 
 /* Add one chunk's digest to a sum that started as {0}. */
 void bmr_proof_mix(struct bmr_proof_sum *sum, uint64_t index,
-		   const struct bmr_digest_value *digest);
+                   const struct bmr_digest_value *digest);
 
 /* Chunk `index` must read back with this digest.  Once a chunk.  Errors: BMR_E_BUG (past the
  * size). */
 int bmr_proof_add(struct bmr_proof *p, uint64_t index, const struct bmr_digest_value *digest,
-		  struct bmr_err *e);
+                  struct bmr_err *e);
 
 /* Is this the sum of all chunks of the group that were added? */
 bool bmr_proof_agrees(struct bmr_proof *p, uint64_t group, const struct bmr_proof_sum *sum);

@@ -20,7 +20,7 @@ struct run {
 	struct bmr_digest_value zero_digest; /* of a whole chunk of zeros */
 
 	pthread_mutex_t lock; /* guards all below */
-	uint64_t next;	      /* next group that a worker takes */
+	uint64_t next;        /* next group that a worker takes */
 	uint64_t bad_count;
 	uint64_t first_bad;
 	bool failed;
@@ -73,7 +73,7 @@ static void note(struct run *r, uint64_t group, bool agrees)
 }
 
 static int read_chunk(struct reader *d, uint64_t off, size_t len, struct bmr_digest_value *digest,
-		      struct bmr_err *e)
+                      struct bmr_err *e)
 {
 	struct run *r = d->run;
 
@@ -169,7 +169,7 @@ static int digest_of_zeros(struct bmr_digest_value *digest, struct bmr_err *e)
 }
 
 int bmr_readback_run(const struct bmr_readback *rb, uint64_t *bad_groups, uint64_t *first_bad,
-		     struct bmr_err *e)
+                     struct bmr_err *e)
 {
 	struct reader readers[BMR_WORKERS_MAX] = {0};
 	struct run r = {.rb = rb, .first_bad = UINT64_MAX};
@@ -177,8 +177,7 @@ int bmr_readback_run(const struct bmr_readback *rb, uint64_t *bad_groups, uint64
 
 	r.group_bytes = bmr_proof_group(rb->proof) * BMR_CHUNK_SIZE;
 	r.groups = (rb->size + r.group_bytes - 1) / r.group_bytes;
-	if (digest_of_zeros(&r.zero_digest, e) < 0 ||
-	    bmr_target_drop_cache(rb->target, e) < 0)
+	if (digest_of_zeros(&r.zero_digest, e) < 0 || bmr_target_drop_cache(rb->target, e) < 0)
 		return -1;
 	pthread_mutex_init(&r.lock, NULL);
 	rc = run_readers(&r, readers, e);

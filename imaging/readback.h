@@ -27,6 +27,6 @@ struct bmr_readback {
  * *bad_groups: how many do not agree; *first_bad: the byte where the first of them begins.
  * Errors: BMR_E_TARGET (a read failed), BMR_E_STOPPED, BMR_E_NOMEM. */
 int bmr_readback_run(const struct bmr_readback *rb, uint64_t *bad_groups, uint64_t *first_bad,
-		     struct bmr_err *e);
+                     struct bmr_err *e);
 
 #endif

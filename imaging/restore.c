@@ -21,9 +21,9 @@
 
 /* What a failure leaves behind. */
 enum disk_state {
-	DISK_UNTOUCHED,	 /* LBA 0 is, or may still be, what it was, and so is the rest */
+	DISK_UNTOUCHED,  /* LBA 0 is, or may still be, what it was, and so is the rest */
 	DISK_UNBOOTABLE, /* LBA 0 is zero */
-	DISK_FINISHING,	 /* LBA 0 is being written; all else is right */
+	DISK_FINISHING,  /* LBA 0 is being written; all else is right */
 };
 
 struct run {
@@ -37,10 +37,10 @@ struct run {
 const char *bmr_phase_name(enum bmr_phase phase)
 {
 	static const char *const names[] = {
-		[BMR_PHASE_PREPARE] = "prepare",   [BMR_PHASE_MEASURE] = "measure",
-		[BMR_PHASE_COMPARE] = "compare",   [BMR_PHASE_WRITE] = "write",
+		[BMR_PHASE_PREPARE] = "prepare",    [BMR_PHASE_MEASURE] = "measure",
+		[BMR_PHASE_COMPARE] = "compare",    [BMR_PHASE_WRITE] = "write",
 		[BMR_PHASE_READBACK] = "read-back", [BMR_PHASE_REPAIR] = "repair",
-		[BMR_PHASE_BOOTABLE] = "bootable", [BMR_PHASE_DONE] = "done",
+		[BMR_PHASE_BOOTABLE] = "bootable",  [BMR_PHASE_DONE] = "done",
 	};
 
 	return names[phase];
@@ -56,22 +56,22 @@ void bmr_restore_enter(const struct bmr_restore *r, enum bmr_phase phase)
 static int too_small(const struct bmr_target_info *target, uint64_t size, struct bmr_err *e)
 {
 	return bmr_err_set(e, BMR_E_REFUSED, 0,
-			   "'%s' is too small: it has %" PRIu64 " bytes and the image needs %" PRIu64
-			   ", %" PRIu64 " more",
-			   target->path, target->size, size, size - target->size);
+	                   "'%s' is too small: it has %" PRIu64
+	                   " bytes and the image needs %" PRIu64 ", %" PRIu64 " more",
+	                   target->path, target->size, size, size - target->size);
 }
 
 int bmr_restore_check(const struct bmr_image *image, const struct bmr_target_info *target,
-		      struct bmr_err *e)
+                      struct bmr_err *e)
 {
 	if (!target->is_new && image->at_least > target->size)
 		return too_small(target, image->at_least, e);
-	if (!target->is_file && image->layout.sector != 0 &&
-	    image->layout.sector != target->sector)
-		return bmr_err_set(e, BMR_E_REFUSED, 0,
-				   "'%s' has %u-byte sectors and the image is of a disk with %u-byte "
-				   "sectors: it would not boot",
-				   target->path, target->sector, image->layout.sector);
+	if (!target->is_file && image->layout.sector != 0 && image->layout.sector != target->sector)
+		return bmr_err_set(
+			e, BMR_E_REFUSED, 0,
+			"'%s' has %u-byte sectors and the image is of a disk with %u-byte "
+			"sectors: it would not boot",
+			target->path, target->sector, image->layout.sector);
 	return 0;
 }
 
@@ -91,7 +91,7 @@ static int wipe_tail(struct run *run, uint64_t size, struct bmr_err *e)
 /* --- step 4: is it right? --- */
 
 static int check_digest(const struct bmr_restore *r, const struct bmr_digest_value *found,
-			struct bmr_err *e)
+                        struct bmr_err *e)
 {
 	char want[BMR_DIGEST_TEXT_SIZE];
 	char have[BMR_DIGEST_TEXT_SIZE];
@@ -99,7 +99,7 @@ static int check_digest(const struct bmr_restore *r, const struct bmr_digest_val
 	if (!r->sha256 || bmr_digest_equal(r->sha256, found))
 		return 0;
 	return bmr_err_set(e, BMR_E_DATA, 0, "the image's SHA-256 is %s, not the expected %s",
-			   bmr_digest_text(found, have), bmr_digest_text(r->sha256, want));
+	                   bmr_digest_text(found, have), bmr_digest_text(r->sha256, want));
 }
 
 /* While a file is open its replacement cannot be seen.  A server that has gone since is no reason
@@ -111,7 +111,7 @@ static int check_unchanged(const struct bmr_restore *r, struct bmr_err *e)
 	if (e->code == BMR_E_DATA || e->code == BMR_E_STOPPED)
 		return -1;
 	bmr_log_say(r->log, BMR_LOG_NOTICE, "cannot ask whether the image is still the same: %s",
-		    e->msg);
+	            e->msg);
 	return 0;
 }
 
@@ -167,10 +167,11 @@ static int make_bootable(struct run *run, struct bmr_err *e)
 	    bmr_target_check_same(run->target, e) < 0 || put_lba0(run, e) < 0)
 		return -1;
 	if (!bmr_target_reread_table(run->target, REREAD_TIMEOUT_MS, &reason))
-		bmr_log_say(run->r->log, BMR_LOG_NOTICE,
-			    "the kernel still has the old partition table of '%s' (%s); it reads the "
-			    "new one at the next boot",
-			    run->r->target->path, reason);
+		bmr_log_say(
+			run->r->log, BMR_LOG_NOTICE,
+			"the kernel still has the old partition table of '%s' (%s); it reads the "
+			"new one at the next boot",
+			run->r->target->path, reason);
 	return 0;
 }
 
@@ -213,16 +214,15 @@ static int say_state(const struct run *run, struct bmr_err *e)
 
 	switch (run->state) {
 	case DISK_UNTOUCHED:
-		return bmr_err_while(e,
-				     "zeroing the first sector of '%s'; nothing else was written",
-				     path);
+		return bmr_err_while(
+			e, "zeroing the first sector of '%s'; nothing else was written", path);
 	case DISK_UNBOOTABLE:
 		return bmr_err_while(e, "restoring; '%s' is incomplete and does not boot", path);
 	case DISK_FINISHING:
 		break;
 	}
 	return bmr_err_while(e, "writing the first sector, the last of all; do not trust '%s'",
-			     path);
+	                     path);
 }
 
 static int restore_opened(struct run *run, struct bmr_restore_result *result, struct bmr_err *e)
@@ -243,7 +243,7 @@ static int restore_opened(struct run *run, struct bmr_restore_result *result, st
 }
 
 static int write_and_prove(const struct bmr_restore *r, struct bmr_restore_result *result,
-			   struct bmr_err *e)
+                           struct bmr_err *e)
 {
 	struct run run = {.r = r};
 	int rc;
@@ -279,7 +279,7 @@ static int measure(const struct bmr_restore *r, struct bmr_image *image, struct 
 	struct bmr_pipe_result result;
 
 	bmr_log_say(r->log, BMR_LOG_NOTICE,
-		    "the image does not say how large it is: reading it once to know");
+	            "the image does not say how large it is: reading it once to know");
 	bmr_restore_enter(r, BMR_PHASE_MEASURE);
 	if (bmr_pipe_run(&pipe, &result, e) < 0 ||
 	    bmr_image_check_size(image, result.size, r->target->sector, e) < 0)
@@ -291,7 +291,7 @@ static int measure(const struct bmr_restore *r, struct bmr_image *image, struct 
 
 /* *same: the disk holds the image already. */
 static int compare_first(const struct bmr_restore *r, struct bmr_restore_result *result, bool *same,
-			 struct bmr_err *e)
+                         struct bmr_err *e)
 {
 	struct bmr_verify verify = {
 		.source = r->source,
@@ -319,7 +319,7 @@ static int compare_first(const struct bmr_restore *r, struct bmr_restore_result 
 
 /* Step 1: all that can be found out by reading alone. */
 static int prepare(const struct bmr_restore *r, struct bmr_image *image,
-		   struct bmr_restore_result *result, bool *same, struct bmr_err *e)
+                   struct bmr_restore_result *result, bool *same, struct bmr_err *e)
 {
 	bmr_restore_enter(r, BMR_PHASE_PREPARE);
 	if (must_measure(image, r->target) && measure(r, image, e) < 0)
@@ -336,7 +336,7 @@ static int prepare(const struct bmr_restore *r, struct bmr_image *image,
 }
 
 int bmr_restore_run(const struct bmr_restore *restore, struct bmr_restore_result *result,
-		    struct bmr_err *e)
+                    struct bmr_err *e)
 {
 	struct bmr_restore r = *restore;
 	struct bmr_image image = *restore->image;

@@ -29,23 +29,23 @@
 struct bmr_target {
 	struct bmr_target_info info;
 	int fd;
-	atomic_bool no_punch;	/* FALLOC_FL_PUNCH_HOLE was refused */
+	atomic_bool no_punch;   /* FALLOC_FL_PUNCH_HOLE was refused */
 	atomic_bool no_zeroout; /* BLKZEROOUT was refused, or the device would only write zeros */
-	uint8_t *zeros;		/* one chunk of them, for the last step of the ladder */
+	uint8_t *zeros;         /* one chunk of them, for the last step of the ladder */
 };
 
 static int look_at_device(int fd, const struct stat *st, struct bmr_target_info *info,
-			  struct bmr_err *e)
+                          struct bmr_err *e)
 {
 	int sector = 0;
 	uint64_t sequence = 0;
 
 	if (ioctl(fd, BLKGETSIZE64, &info->size) < 0)
 		return bmr_err_set(e, BMR_E_TARGET, errno, "cannot tell the size of '%s'",
-				   info->path);
+		                   info->path);
 	if (ioctl(fd, BLKSSZGET, &sector) < 0 || sector < 512 || sector > BMR_CHUNK_ALIGN)
 		return bmr_err_set(e, BMR_E_TARGET, errno, "cannot tell the sector size of '%s'",
-				   info->path);
+		                   info->path);
 	if (ioctl(fd, BLKGETDISKSEQ, &sequence) < 0)
 		sequence = 0; /* a kernel before 5.15 */
 	info->sector = (unsigned)sector;
@@ -64,8 +64,8 @@ static int look_at_fd(int fd, struct bmr_target_info *info, struct bmr_err *e)
 		return look_at_device(fd, &st, info, e);
 	if (!S_ISREG(st.st_mode))
 		return bmr_err_set(e, BMR_E_REFUSED, 0,
-				   "'%s' is neither a disk nor a regular file; nothing was written",
-				   info->path);
+		                   "'%s' is neither a disk nor a regular file; nothing was written",
+		                   info->path);
 	info->is_file = true;
 	info->is_new = st.st_size == 0;
 	info->size = (uint64_t)st.st_size;
@@ -89,7 +89,7 @@ int bmr_target_look(const char *path, struct bmr_target_info *info, struct bmr_e
 	}
 	if (fd < 0)
 		return bmr_err_set(e, errno == ENOENT ? BMR_E_REFUSED : BMR_E_TARGET, errno,
-				   "cannot open the target '%s'", path);
+		                   "cannot open the target '%s'", path);
 	return look_at_fd(fd, info, e);
 }
 
@@ -108,9 +108,9 @@ static int cannot_open(const struct bmr_target_info *info, struct bmr_err *e)
 	switch (errno) {
 	case EBUSY:
 		return bmr_err_set(e, BMR_E_REFUSED, 0,
-				   "'%s' is in use (mounted, swap, LVM, RAID or another program); "
-				   "nothing was written",
-				   info->path);
+		                   "'%s' is in use (mounted, swap, LVM, RAID or another program); "
+		                   "nothing was written",
+		                   info->path);
 	case EROFS:
 	case EACCES:
 	case EPERM:
@@ -128,16 +128,16 @@ static int check_same_fd(int fd, const struct bmr_target_info *was, struct bmr_e
 	if (look_at_fd(fd, &now, e) < 0)
 		return -1;
 	if (was->is_file ? !now.is_file
-			 : now.is_file || now.dev != was->dev || now.sequence != was->sequence ||
-				   now.size != was->size || now.sector != was->sector)
+	                 : now.is_file || now.dev != was->dev || now.sequence != was->sequence ||
+	                           now.size != was->size || now.sector != was->sector)
 		return bmr_err_set(e, BMR_E_REFUSED, 0,
-				   "'%s' is no longer the disk that was chosen: it was exchanged",
-				   was->path);
+		                   "'%s' is no longer the disk that was chosen: it was exchanged",
+		                   was->path);
 	return 0;
 }
 
 static int open_target(const struct bmr_target_info *info, int flags, struct bmr_target **out,
-		       struct bmr_err *e)
+                       struct bmr_err *e)
 {
 	AUTO_FREE struct bmr_target *t = calloc(1, sizeof *t);
 	AUTO_FREE uint8_t *zeros = aligned_alloc(BMR_CHUNK_ALIGN, BMR_CHUNK_SIZE);
@@ -167,7 +167,7 @@ static bool offloads_zeroing(dev_t dev)
 	unsigned long long max = 0;
 
 	snprintf(path, sizeof path, "/sys/dev/block/%u:%u/queue/write_zeroes_max_bytes", major(dev),
-		 minor(dev));
+	         minor(dev));
 	f = fopen(path, "re");
 	return f && fscanf(f, "%llu", &max) == 1 && max > 0;
 }
@@ -186,7 +186,7 @@ int bmr_target_open(const struct bmr_target_info *info, struct bmr_target **out,
 }
 
 int bmr_target_open_readonly(const struct bmr_target_info *info, struct bmr_target **out,
-			     struct bmr_err *e)
+                             struct bmr_err *e)
 {
 	return open_target(info, O_RDONLY, out, e);
 }
@@ -197,11 +197,11 @@ const struct bmr_target_info *bmr_target_info(const struct bmr_target *t)
 }
 
 static int io_failed(const struct bmr_target *t, const char *verb, int sys, uint64_t off,
-		     struct bmr_err *e)
+                     struct bmr_err *e)
 {
 	return bmr_err_set(e, BMR_E_TARGET, sys,
-			   "cannot %s '%s' at byte %" PRIu64 " (sector %" PRIu64 ")", verb,
-			   t->info.path, off, off / t->info.sector);
+	                   "cannot %s '%s' at byte %" PRIu64 " (sector %" PRIu64 ")", verb,
+	                   t->info.path, off, off / t->info.sector);
 }
 
 /* A file system may refuse O_DIRECT for the odd end of an image only; then the file, never a
@@ -215,7 +215,7 @@ static bool fall_back_to_cache(struct bmr_target *t)
 }
 
 int bmr_target_write(struct bmr_target *t, const void *data, size_t len, uint64_t off,
-		     struct bmr_err *e)
+                     struct bmr_err *e)
 {
 	const uint8_t *p = data;
 
@@ -304,7 +304,7 @@ int bmr_target_drop_cache(struct bmr_target *t, struct bmr_err *e)
 
 	if (rc != 0 || (!t->info.is_file && ioctl(t->fd, BLKFLSBUF, 0) < 0 && errno != EACCES))
 		return bmr_err_set(e, BMR_E_TARGET, rc ? rc : errno,
-				   "cannot drop the cache of '%s'", t->info.path);
+		                   "cannot drop the cache of '%s'", t->info.path);
 	return 0;
 }
 
@@ -319,8 +319,8 @@ int bmr_target_set_size(struct bmr_target *t, uint64_t size, struct bmr_err *e)
 		return 0;
 	if (ftruncate(t->fd, (off_t)size) < 0)
 		return bmr_err_set(e, BMR_E_TARGET, errno,
-				   "cannot give '%s' its size of %" PRIu64 " bytes", t->info.path,
-				   size);
+		                   "cannot give '%s' its size of %" PRIu64 " bytes", t->info.path,
+		                   size);
 	return 0;
 }
 

@@ -21,11 +21,11 @@ struct bmr_target;
 
 /* What is known of a target before it is opened for writing; see bmr_target_look. */
 struct bmr_target_info {
-	char path[256];	   /* as given */
-	bool is_file;	   /* a regular file, or none yet */
-	bool is_new;	   /* a file that does not exist, or is empty: takes the image's size */
-	dev_t dev;	   /* block device: its number */
-	uint64_t size;	   /* bytes; 0 if is_new */
+	char path[256];    /* as given */
+	bool is_file;      /* a regular file, or none yet */
+	bool is_new;       /* a file that does not exist, or is empty: takes the image's size */
+	dev_t dev;         /* block device: its number */
+	uint64_t size;     /* bytes; 0 if is_new */
 	unsigned sector;   /* logical sector size; 512 for a file */
 	uint64_t sequence; /* diskseq: tells a disk from another one that took its name */
 };
@@ -37,18 +37,17 @@ int bmr_target_look(const char *path, struct bmr_target_info *info, struct bmr_e
 /* Open for writing, exclusively.  A new file is created.  *out is closed by bmr_target_close.
  * Errors: BMR_E_REFUSED (busy: mounted, swap, LVM, md; read-only; no longer the disk that was
  * looked at), BMR_E_TARGET. */
-int bmr_target_open(const struct bmr_target_info *info, struct bmr_target **out,
-		    struct bmr_err *e);
+int bmr_target_open(const struct bmr_target_info *info, struct bmr_target **out, struct bmr_err *e);
 
 /* Open for reading past the cache only, for verify.  The same errors. */
 int bmr_target_open_readonly(const struct bmr_target_info *info, struct bmr_target **out,
-			     struct bmr_err *e);
+                             struct bmr_err *e);
 
 const struct bmr_target_info *bmr_target_info(const struct bmr_target *t);
 
 /* Write all of data at off.  Errors: BMR_E_TARGET naming the byte and the sector. */
 int bmr_target_write(struct bmr_target *t, const void *data, size_t len, uint64_t off,
-		     struct bmr_err *e);
+                     struct bmr_err *e);
 
 /* Make [off, off + len) read as zeros: by punching a hole, else by the device's own zeroing, else
  * by writing zeros.  What a device refuses once is not asked again.  (A discard promises nothing
@@ -63,8 +62,7 @@ int bmr_target_flush(struct bmr_target *t, struct bmr_err *e);
 int bmr_target_drop_cache(struct bmr_target *t, struct bmr_err *e);
 
 /* Read len bytes at off, past the cache.  Errors: BMR_E_TARGET naming the byte and the sector. */
-int bmr_target_read(struct bmr_target *t, void *data, size_t len, uint64_t off,
-		    struct bmr_err *e);
+int bmr_target_read(struct bmr_target *t, void *data, size_t len, uint64_t off, struct bmr_err *e);
 
 /* Is it still the disk that was looked at (diskseq, size)?  Errors: BMR_E_REFUSED. */
 int bmr_target_check_same(struct bmr_target *t, struct bmr_err *e);

@@ -109,7 +109,7 @@ static int open_target(struct run *run, struct bmr_err *e)
 }
 
 int bmr_verify_run(const struct bmr_verify *verify, struct bmr_verify_result *result,
-		   struct bmr_err *e)
+                   struct bmr_err *e)
 {
 	struct run run = {.v = verify, .first_difference = UINT64_MAX};
 	struct bmr_err ignored; /* closing what was only read */

@@ -19,7 +19,7 @@ struct bmr_verify {
 	struct bmr_source *source;
 	const struct bmr_image *image;
 	const struct bmr_target_info *target; /* NULL: only the image */
-	bool first_difference_ends;	      /* do not go on to count them all; what cannot be
+	bool first_difference_ends;           /* do not go on to count them all; what cannot be
 						 read differs */
 	struct bmr_restore_progress *progress;
 	const atomic_bool *stop;
@@ -28,14 +28,14 @@ struct bmr_verify {
 struct bmr_verify_result {
 	uint64_t size; /* bytes of the disk; less than the image's if a difference ended it */
 	struct bmr_digest_value sha256; /* of the image; valid if differing == 0 */
-	uint64_t differing;		/* chunks of 1 MiB that differ on the disk */
-	uint64_t first_difference;	/* byte of the first one that differs */
+	uint64_t differing;             /* chunks of 1 MiB that differ on the disk */
+	uint64_t first_difference;      /* byte of the first one that differs */
 };
 
 /* A difference is a result, not an error; a disk that is too small differs from where it ends.
  * Errors: those of source, decoder and target (reading), BMR_E_DATA also for a size that the image
  * cannot have, BMR_E_STOPPED. */
 int bmr_verify_run(const struct bmr_verify *verify, struct bmr_verify_result *result,
-		   struct bmr_err *e);
+                   struct bmr_err *e);
 
 #endif

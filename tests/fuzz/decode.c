@@ -34,7 +34,7 @@ static const struct bmr_codec *choose(uint8_t byte)
 {
 	static const struct bmr_codec *const codecs[] = {
 		&bmr_codec_raw, &bmr_codec_gzip_isal, &bmr_codec_gzip_zlib, &bmr_codec_zstd,
-		&bmr_codec_xz,	&bmr_codec_lz4,	      &bmr_codec_bzip2,
+		&bmr_codec_xz,  &bmr_codec_lz4,       &bmr_codec_bzip2,
 	};
 
 	return codecs[byte % (sizeof codecs / sizeof *codecs)];

@@ -99,7 +99,8 @@ static void test_secrets_in_urls(void **state)
 	(void)state;
 	prepare(&s, "", 0600);
 	assert_int_equal(bmr_params_set(&s.params, "image",
-					"smb://u:first%2Fone@h/s/i,http://u:second@h/i", &s.err), 0);
+	                                "smb://u:first%2Fone@h/s/i,http://u:second@h/i", &s.err),
+	                 0);
 	assert_int_equal(bmr_credentials_load(&s.params, s.log, &s.err), 0);
 	expect_hidden(&s, "first/one");
 	expect_hidden(&s, "second");

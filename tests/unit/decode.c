@@ -13,7 +13,7 @@
 
 static const struct bmr_codec *const codecs[] = {
 	&bmr_codec_raw, &bmr_codec_gzip_isal, &bmr_codec_gzip_zlib, &bmr_codec_zstd,
-	&bmr_codec_xz,	&bmr_codec_lz4,	      &bmr_codec_bzip2,
+	&bmr_codec_xz,  &bmr_codec_lz4,       &bmr_codec_bzip2,
 };
 
 #define CODECS (sizeof codecs / sizeof *codecs)
@@ -56,7 +56,7 @@ struct outcome {
 
 /* Decode all of it, reading `step` bytes at a time; more than `most` is a decoder gone mad. */
 static struct outcome decode(const struct bmr_codec *codec, struct feed feed, size_t step,
-			     size_t most)
+                             size_t most)
 {
 	struct outcome o = {.out = bytes_new(most + step)};
 	struct bmr_input input = {feed_next, &feed};
@@ -80,7 +80,7 @@ static struct outcome decode(const struct bmr_codec *codec, struct feed feed, si
 }
 
 static void expect_equal(const struct bmr_codec *codec, struct bytes file, struct bytes want,
-			 size_t piece, size_t step)
+                         size_t piece, size_t step)
 {
 	struct feed feed = {file.data, file.len, piece, 0, NULL, false};
 	struct outcome o = decode(codec, feed, step, want.len);
@@ -95,15 +95,15 @@ static void expect_equal(const struct bmr_codec *codec, struct bytes file, struc
 
 /* Must be BMR_E_DATA, with the words; *what names the damage if it is not. */
 static void expect_damage(const struct bmr_codec *codec, const uint8_t *file, size_t len,
-			  size_t piece, size_t most, const char *words, const char *what)
+                          size_t piece, size_t most, const char *words, const char *what)
 {
 	struct feed feed = {file, len, piece, 0, NULL, false};
 	struct outcome o = decode(codec, feed, 4096, most);
 
 	if (o.rc == 0 || o.err.code != BMR_E_DATA || (words && !strstr(o.err.msg, words)))
 		fail_msg("%s, %s, %zu bytes in pieces of %zu: rc %d %s",
-			 bmr_format_name(codec->format), what, len, piece, o.rc,
-			 o.rc ? o.err.msg : "taken as good");
+		         bmr_format_name(codec->format), what, len, piece, o.rc,
+		         o.rc ? o.err.msg : "taken as good");
 	free(o.out.data);
 }
 
@@ -185,7 +185,7 @@ static void test_empty_streams(void **state)
 
 /* Every cut, except one that falls between two streams: there the shorter file is whole. */
 static void every_cut(const struct bmr_codec *codec, struct bytes file, size_t whole, size_t piece,
-		      size_t plain_len)
+                      size_t plain_len)
 {
 	for (size_t len = 0; len < file.len; len++)
 		if (len != whole)
@@ -206,7 +206,7 @@ static void test_truncated_anywhere(void **state)
 		every_cut(codecs[i], file, middle, 65536, plain.len);
 		every_cut(codecs[i], file, middle, 1, plain.len);
 		expect_damage(codecs[i], file.data, file.len - 1, 7, plain.len,
-			      "the image file is truncated: it ends at byte", "cut by one");
+		              "the image file is truncated: it ends at byte", "cut by one");
 		free(file.data);
 	}
 	free(plain.data);
@@ -222,13 +222,13 @@ static void test_trailing_garbage(void **state)
 		struct bytes file = pack(codecs[i]->format, plain.data, plain.len);
 
 		for (size_t n = 1; n <= sizeof garbage; n++) {
-			struct bytes more = bytes_join(bytes_copy(file.data, file.len),
-						       bytes_copy(garbage, n));
+			struct bytes more =
+				bytes_join(bytes_copy(file.data, file.len), bytes_copy(garbage, n));
 
 			expect_damage(codecs[i], more.data, more.len, 65536, plain.len, NULL,
-				      "garbage behind");
+			              "garbage behind");
 			expect_damage(codecs[i], more.data, more.len, 1, plain.len, NULL,
-				      "garbage behind");
+			              "garbage behind");
 			free(more.data);
 		}
 		free(file.data);
@@ -252,7 +252,7 @@ static void test_trailing_zeros(void **state)
 				expect_equal(codecs[i], file, plain, 7, 4096);
 			else
 				expect_damage(codecs[i], file.data, file.len, 7, plain.len, NULL,
-					      "zeros behind");
+				              "zeros behind");
 			free(file.data);
 		}
 	free(plain.data);
@@ -261,7 +261,7 @@ static void test_trailing_zeros(void **state)
 /* A flipped bit may hit a field without a meaning (a date, a name); then the data is right.  It is
  * never wrong without a word. */
 static void flip_everything(const struct bmr_codec *codec, struct bytes file, struct bytes plain,
-			    size_t piece)
+                            size_t piece)
 {
 	unsigned noticed = 0;
 
@@ -276,7 +276,7 @@ static void flip_everything(const struct bmr_codec *codec, struct bytes file, st
 		if (o.rc == 0 &&
 		    (o.out.len != plain.len || memcmp(o.out.data, plain.data, plain.len) != 0))
 			fail_msg("%s: bit %u of byte %zu is wrong and nobody says so",
-				 bmr_format_name(codec->format), bit, at);
+			         bmr_format_name(codec->format), bit, at);
 		if (o.rc != 0)
 			assert_int_equal(o.err.code, BMR_E_DATA);
 		noticed += o.rc != 0;
@@ -328,7 +328,7 @@ static void test_skippable_frames(void **state)
 	(void)state;
 	for (size_t i = 0; i < 2; i++) {
 		struct bytes file = bytes_join(bytes_copy(skip, sizeof skip),
-					       pack(with[i]->format, plain.data, 2000));
+		                               pack(with[i]->format, plain.data, 2000));
 
 		file = bytes_join(file, bytes_copy(skip, sizeof skip));
 		file = bytes_join(file, pack(with[i]->format, plain.data + 2000, 3000));
@@ -339,7 +339,7 @@ static void test_skippable_frames(void **state)
 	}
 	/* gzip has none. */
 	struct bytes file = bytes_join(pack(BMR_FORMAT_GZIP, plain.data, plain.len),
-				       bytes_copy(skip, sizeof skip));
+	                               bytes_copy(skip, sizeof skip));
 
 	expect_damage(&bmr_codec_gzip_zlib, file.data, file.len, 7, plain.len, "not gzip", "skip");
 	free(file.data);
@@ -354,13 +354,13 @@ static void test_mixed_formats(void **state)
 	(void)state;
 	for (size_t i = FIRST_PACKED; i < CODECS; i++)
 		for (size_t k = FIRST_PACKED; k < CODECS; k++) {
-			struct bytes file = bytes_join(
-				pack(codecs[i]->format, plain.data, plain.len),
-				pack(codecs[k]->format, plain.data, plain.len));
+			struct bytes file =
+				bytes_join(pack(codecs[i]->format, plain.data, plain.len),
+			                   pack(codecs[k]->format, plain.data, plain.len));
 
 			if (codecs[i]->format != codecs[k]->format)
 				expect_damage(codecs[i], file.data, file.len, 7, 2 * plain.len,
-					      NULL, "another format behind");
+				              NULL, "another format behind");
 			free(file.data);
 		}
 	free(plain.data);
@@ -388,7 +388,7 @@ static void test_zstd_window(void **state)
 			expect_equal(&bmr_codec_zstd, used, plain, 65536, 4096);
 		else
 			expect_damage(&bmr_codec_zstd, used.data, used.len, 65536, plain.len,
-				      "window of more than 64 MiB", "window of 128 MiB");
+			              "window of more than 64 MiB", "window of 128 MiB");
 	}
 	ZSTD_freeCCtx(z);
 	free(file.data);
@@ -422,10 +422,10 @@ static void test_xz_dictionary_too_large(void **state)
 	lzma_lzma_preset(&options, 1);
 	options.dict_size = 128 << 20;
 	assert_int_equal(lzma_stream_buffer_encode(filters, LZMA_CHECK_CRC32, NULL, plain.data,
-						   plain.len, file.data, &pos, file.len),
-			 LZMA_OK);
+	                                           plain.len, file.data, &pos, file.len),
+	                 LZMA_OK);
 	expect_damage(&bmr_codec_xz, file.data, pos, 65536, plain.len, "the limit is 72 MiB",
-		      "dictionary of 128 MiB");
+	              "dictionary of 128 MiB");
 	free(file.data);
 	free(plain.data);
 }
@@ -435,8 +435,8 @@ static void test_isal_is_taken_where_it_is_fast(void **state)
 	(void)state;
 #if defined(__x86_64__)
 	assert_ptr_equal(bmr_codec_find(BMR_FORMAT_GZIP), __builtin_cpu_supports("sse4.2")
-								  ? &bmr_codec_gzip_isal
-								  : &bmr_codec_gzip_zlib);
+	                                                          ? &bmr_codec_gzip_isal
+	                                                          : &bmr_codec_gzip_zlib);
 #endif
 	assert_int_equal(bmr_codec_find(BMR_FORMAT_GZIP)->format, BMR_FORMAT_GZIP);
 	assert_ptr_equal(bmr_codec_find(BMR_FORMAT_XZ), &bmr_codec_xz);

@@ -22,7 +22,7 @@ static void test_set(void **state)
 	assert_string_equal(e.msg, "cannot write '/dev/x': Input/output error");
 	assert_int_equal(bmr_err_while(&e, "writing chunk %d", 3), -1);
 	assert_string_equal(e.msg,
-			    "cannot write '/dev/x': Input/output error; while writing chunk 3");
+	                    "cannot write '/dev/x': Input/output error; while writing chunk 3");
 	bmr_err_set(&e, BMR_E_DATA, 0, "anew");
 	assert_string_equal(e.msg, "anew");
 	assert_int_equal(e.sys, 0);
@@ -69,10 +69,10 @@ static void test_codes(void **state)
 		int exit_code;
 		const char *name;
 	} cases[] = {
-		{BMR_E_NONE, 0, "none"},	{BMR_E_USAGE, 64, "usage"},
-		{BMR_E_DATA, 65, "data"},	{BMR_E_NET, 69, "net"},
-		{BMR_E_SOURCE, 69, "source"},	{BMR_E_BUG, 70, "bug"},
-		{BMR_E_NOMEM, 71, "resource"},	{BMR_E_TARGET, 74, "target"},
+		{BMR_E_NONE, 0, "none"},        {BMR_E_USAGE, 64, "usage"},
+		{BMR_E_DATA, 65, "data"},       {BMR_E_NET, 69, "net"},
+		{BMR_E_SOURCE, 69, "source"},   {BMR_E_BUG, 70, "bug"},
+		{BMR_E_NOMEM, 71, "resource"},  {BMR_E_TARGET, 74, "target"},
 		{BMR_E_REFUSED, 77, "refused"}, {BMR_E_STOPPED, 75, "stopped"},
 	};
 

@@ -73,8 +73,8 @@ static void expect_all(size_t size, unsigned depth, bool stream)
 
 static void test_every_depth(void **state)
 {
-	static const size_t sizes[] = {0,    1,	   BLOCK - 1, BLOCK, BLOCK + 1, 2 * BLOCK,
-				       5 * BLOCK, 23 * BLOCK + 17};
+	static const size_t sizes[] = {0,         1,         BLOCK - 1, BLOCK,
+	                               BLOCK + 1, 2 * BLOCK, 5 * BLOCK, 23 * BLOCK + 17};
 
 	(void)state;
 	for (unsigned depth = 1; depth <= 4; depth++)
@@ -99,10 +99,10 @@ static void test_an_error(void **state)
 	for (unsigned depth = 1; depth <= 4; depth++)
 		for (unsigned bad = 0; bad < 20; bad++) {
 			struct fake_image image = {.data = plain.data,
-						   .size = plain.len,
-						   .hurries = bad % 4 == 0,
-						   .fails_at = bad * BLOCK + 1,
-						   .code = BMR_E_SOURCE};
+			                           .size = plain.len,
+			                           .hurries = bad % 4 == 0,
+			                           .fails_at = bad * BLOCK + 1,
+			                           .code = BMR_E_SOURCE};
 			struct bmr_source *s;
 			struct bmr_fetch *f = start(&image, depth, &s);
 			const uint8_t *data;

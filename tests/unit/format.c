@@ -13,7 +13,7 @@
 
 /* The head of a file that has these bytes at an offset, and no text around them. */
 static int detect_at(size_t offset, const char *bytes, size_t len, enum bmr_format *format,
-		     struct bmr_err *e)
+                     struct bmr_err *e)
 {
 	uint8_t head[BMR_FORMAT_HEAD] = {0};
 
@@ -36,7 +36,9 @@ static void test_readable(void **state)
 		{MAGIC("\x28\xb5\x2f\xfd"), BMR_FORMAT_ZSTD, "zstd"},
 		{MAGIC("\x50\x2a\x4d\x18"), BMR_FORMAT_ZSTD, "zstd"},
 		{MAGIC("\x5f\x2a\x4d\x18"), BMR_FORMAT_ZSTD, "zstd"},
-		{MAGIC("\xfd" "7zXZ\0"), BMR_FORMAT_XZ, "xz"},
+		{MAGIC("\xfd"
+	               "7zXZ\0"),
+	         BMR_FORMAT_XZ, "xz"},
 		{MAGIC("\x04\x22\x4d\x18"), BMR_FORMAT_LZ4, "lz4"},
 		{MAGIC("BZh9"), BMR_FORMAT_BZIP2, "bzip2"},
 		{MAGIC("\xeb\x63\x90"), BMR_FORMAT_RAW, "raw"},
@@ -55,7 +57,8 @@ static void test_readable(void **state)
 		if (format == BMR_FORMAT_RAW)
 			continue;
 		assert_int_equal(bmr_format_detect((const uint8_t *)cases[i].bytes, cases[i].len,
-						   &format, &e), 0);
+		                                   &format, &e),
+		                 0);
 		assert_int_equal(format, cases[i].format);
 	}
 }
@@ -85,7 +88,10 @@ static void test_foreign(void **state)
 		{0, MAGIC("\x5d\0\0\x80\0"), "lzma"},
 		{0, MAGIC("\x89LZO\0\r\n\x1a\n"), "lzop"},
 		{0, MAGIC("hsqs"), "squashfs"},
-		{0, MAGIC("\x7f" "ELF"), "program"},
+		{0,
+	         MAGIC("\x7f"
+	               "ELF"),
+	         "program"},
 		{0, MAGIC("%PDF-"), "PDF"},
 	};
 
@@ -110,8 +116,8 @@ static void test_foreign(void **state)
 static void test_text(void **state)
 {
 	static const char *const texts[] = {
-		"<!DOCTYPE html>\n<html>", "404 Not Found\r\n", "a", "sha256  image.gz\n",
-		"gr\xc3\xbc\xc3\x9f Gott\n",
+		"<!DOCTYPE html>\n<html>", "404 Not Found\r\n",         "a",
+		"sha256  image.gz\n",      "gr\xc3\xbc\xc3\x9f Gott\n",
 	};
 	uint8_t long_text[BMR_FORMAT_HEAD];
 	enum bmr_format format;
@@ -119,8 +125,9 @@ static void test_text(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
-		assert_int_equal(bmr_format_detect((const uint8_t *)texts[i], strlen(texts[i]),
-						   &format, &e), -1);
+		assert_int_equal(
+			bmr_format_detect((const uint8_t *)texts[i], strlen(texts[i]), &format, &e),
+			-1);
 		assert_int_equal(e.code, BMR_E_DATA);
 		assert_non_null(strstr(e.msg, "text"));
 	}

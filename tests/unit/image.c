@@ -117,7 +117,7 @@ static void test_refused(void **state)
 	expect_refused(bytes_copy(disk.data, 1536), "truncated");
 	expect_refused(bytes_copy(disk.data, disk.len - 512), "truncated");
 	expect_refused(bytes_join(bytes_copy(disk.data, disk.len), bytes_copy("x", 1)),
-		       "whole sectors");
+	               "whole sectors");
 	for (enum bmr_format f = BMR_FORMAT_GZIP; f <= BMR_FORMAT_BZIP2; f++) {
 		struct bytes once = pack(BMR_FORMAT_XZ, disk.data, 10000);
 
@@ -139,8 +139,9 @@ static void test_zstd_skippable_first(void **state)
 
 	(void)state;
 	assert_int_equal(inspect(bytes_join(bytes_copy(skip, sizeof skip),
-					    pack(BMR_FORMAT_ZSTD, disk.data, disk.len)),
-				 false, &image, &e), 0);
+	                                    pack(BMR_FORMAT_ZSTD, disk.data, disk.len)),
+	                         false, &image, &e),
+	                 0);
 	assert_int_equal(image.format, BMR_FORMAT_ZSTD);
 	assert_false(image.has_checksum);
 	assert_int_equal(image.at_least, 0);

@@ -52,7 +52,7 @@ static void test_members(void **state)
 	bmr_json_text(&t.j, "z", "");
 	bmr_json_close(&t.j, '}');
 	expect(&t, "{\"a\":\"b\",\"n\":18446744073709551615,\"s\":1.500,"
-		   "\"list\":[true,{},false],\"z\":\"\"}");
+	           "\"list\":[true,{},false],\"z\":\"\"}");
 }
 
 static void test_texts(void **state)
@@ -66,10 +66,10 @@ static void test_texts(void **state)
 		{"gr\xc3\xbc\xc3\x9f", "\"gr\xc3\xbc\xc3\x9f\""},
 		{"\xf0\x9f\x92\xbe", "\"\xf0\x9f\x92\xbe\""},
 		{"\xff\xfe", "\"??\""},
-		{"\xc0\xaf", "\"??\""},		       /* overlong */
-		{"\xed\xa0\x80", "\"???\""},	       /* a surrogate */
-		{"\xf4\x90\x80\x80", "\"????\""},      /* past U+10FFFF */
-		{"\xe2\x82", "\"??\""},		       /* cut */
+		{"\xc0\xaf", "\"??\""},           /* overlong */
+		{"\xed\xa0\x80", "\"???\""},      /* a surrogate */
+		{"\xf4\x90\x80\x80", "\"????\""}, /* past U+10FFFF */
+		{"\xe2\x82", "\"??\""},           /* cut */
 		{"a\xc3", "\"a?\""},
 	};
 

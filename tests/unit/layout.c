@@ -46,8 +46,8 @@ static void test_gpt(void **state)
 		assert_false(l.damaged);
 		assert_string_equal(l.uuid, "a3a2a1a0-a5a4-a7a6-a8a9-aaabacadaeaf");
 		assert_string_equal(bmr_layout_text(&l, text, sizeof text),
-				    i == 0 ? "GPT, 512-byte sectors, 2 partitions"
-					   : "GPT, 4096-byte sectors, 2 partitions");
+		                    i == 0 ? "GPT, 512-byte sectors, 2 partitions"
+		                           : "GPT, 4096-byte sectors, 2 partitions");
 		/* A partition behind the backup counts. */
 		gpt_partition(disk, sectors[i], 6, 4096, 199999);
 		assert_int_equal(look(disk, LEN).needed, 200000ull * sectors[i]);
@@ -143,7 +143,7 @@ static void test_mbr(void **state)
 	assert_int_equal(l.needed, (2048 + 4096) * 512);
 	assert_string_equal(l.uuid, "deadbeef");
 	assert_string_equal(bmr_layout_text(&l, text, sizeof text),
-			    "MBR, 512-byte sectors, 1 partition");
+	                    "MBR, 512-byte sectors, 1 partition");
 	mbr_entry(disk, 3, 0x0f, UINT32_MAX, UINT32_MAX); /* 4 TiB: no overflow */
 	assert_int_equal(look(disk, LEN).needed, 2ull * UINT32_MAX * 512);
 	assert_int_equal(look(disk, 512).table, BMR_TABLE_DOS);
@@ -155,8 +155,9 @@ static void test_mbr(void **state)
 /* 55AA and text where entries would be: a FAT or NTFS boot sector is no table. */
 static void test_boot_sector_of_a_file_system(void **state)
 {
-	static const char words[] = "Remove disks or other media.\xff\r\nDisk error\xff\r\nPress any key "
-				    "to restart";
+	static const char words[] =
+		"Remove disks or other media.\xff\r\nDisk error\xff\r\nPress any key "
+		"to restart";
 	uint8_t disk[LEN] = {0xeb, 0x58, 0x90, 'M', 'S', 'D', 'O', 'S', '5', '.', '0'};
 	struct bmr_layout l;
 

@@ -55,8 +55,9 @@ static void test_secrets(void **state)
 		{"as3cr%t/xb", "a***b"},
 		{"escaped: s3cr%25t%2Fx.", "escaped: ***."},
 		{"s3cr%t/", "s3cr%t/"},
-		{"a short one: ab, but not in cabs, _ab or ab1", "a short one: ***, but not in cabs, "
-								 "_ab or ab1"},
+		{"a short one: ab, but not in cabs, _ab or ab1",
+	         "a short one: ***, but not in cabs, "
+	         "_ab or ab1"},
 		{"ab", "***"},
 		{"", ""},
 	};

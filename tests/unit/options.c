@@ -18,12 +18,13 @@ static const struct bmr_option_rules restore = {'R', "ep", "IMAGE DISK", 2, 2};
 
 /* o->arguments points into argv, which has room for all words. */
 static int read_words(struct bmr_options *o, struct bmr_err *e, char *argv[WORDS_MAX],
-		      const char *const *words)
+                      const char *const *words)
 {
 	int count = 0;
 
 	for (; words[count]; count++)
-		argv[count] = (char *)(uintptr_t)words[count]; /* getopt moves, but does not write */
+		argv[count] =
+			(char *)(uintptr_t)words[count]; /* getopt moves, but does not write */
 	argv[count] = NULL;
 	return bmr_options_read(&restore, count, argv, o, e);
 }
@@ -39,9 +40,9 @@ static void test_taken(void **state)
 	(void)state;
 	for (int i = 0; i < 2; i++) { /* twice: getopt has a memory */
 		assert_int_equal(read_words(&o, &e, argv,
-					    WORDS("a.img", "--events=ev", "--compare", "hash", "disk",
-						  "--plan")),
-				 0);
+		                            WORDS("a.img", "--events=ev", "--compare", "hash",
+		                                  "disk", "--plan")),
+		                 0);
 		assert_int_equal(o.argument_count, 2);
 		assert_string_equal(o.arguments[0], "a.img");
 		assert_string_equal(o.arguments[1], "disk");

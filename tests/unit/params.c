@@ -343,7 +343,7 @@ static void each_is_read_again(void **state)
 	static const char *const lines[] = {
 		"bmr.image=http://h/a.img \"bmr.target=model=Foo Bar\" bmr.rate=100M",
 		"bmr.action=plan bmr.finish=halt bmr.onfail=reboot bmr.compare=hash "
-	        "bmr.verify=none",
+		"bmr.verify=none",
 		"bmr.user=DOM\\u \"bmr.domain=say \\\"hi\\\"\" bmr.retries=0",
 		"Restore_Only=Y Server=h Share=s Image_To_Restore=i",
 		"ip=eth0:dhcp:1500:52:54:00:00:00:01 nameserver=2001:db8::1 rd.net.timeout.dhcp=3",

@@ -17,8 +17,8 @@ struct work {
 	const struct bytes *plain;
 	atomic_uint seen[CHUNKS_MAX];
 	atomic_uint busy[BMR_WORKERS_MAX];
-	uint64_t bad_from;  /* chunks from here on fail */
-	bool slow_first;    /* the first that fails is the last to say so */
+	uint64_t bad_from; /* chunks from here on fail */
+	bool slow_first;   /* the first that fails is the last to say so */
 	atomic_bool *stop_at_5;
 };
 
@@ -65,10 +65,10 @@ static void prepare(struct setup *s, enum bmr_format format, size_t size, unsign
 	s->work.plain = &s->plain;
 	s->work.bad_from = UINT64_MAX;
 	s->pipe = (struct bmr_pipe){.format = format,
-				    .workers = workers,
-				    .work = workers ? do_work : NULL,
-				    .ctx = &s->work,
-				    .progress = &s->progress};
+	                            .workers = workers,
+	                            .work = workers ? do_work : NULL,
+	                            .ctx = &s->work,
+	                            .progress = &s->progress};
 	assert_int_equal(fake_image_source(&s->image, 100000, 3, &s->source, &e), 0);
 	s->pipe.source = s->source;
 }
@@ -103,7 +103,7 @@ static void expect_whole(struct setup *s)
 static void test_whole(void **state)
 {
 	static const size_t sizes[] = {512, BMR_CHUNK_SIZE, BMR_CHUNK_SIZE + 512,
-				       40 * BMR_CHUNK_SIZE - 512};
+	                               40 * BMR_CHUNK_SIZE - 512};
 	static const unsigned workers[] = {0, 1, 2, BMR_WORKERS_MAX};
 
 	(void)state;

@@ -61,26 +61,26 @@ static void test_a_line_fits(void **state)
 	for (int phase = BMR_PHASE_PREPARE; phase <= BMR_PHASE_DONE; phase++)
 		for (size_t i = 0; i < sizeof bytes / sizeof *bytes; i++) {
 			struct bmr_progress_view v = {.phase = (enum bmr_phase)phase,
-						      .done = bytes[i],
-						      .total = bytes[i],
-						      .fraction = 1,
-						      .rate_now = (double)bytes[i],
-						      .rate_mean = (double)bytes[i],
-						      .seconds_left = 359999};
+			                              .done = bytes[i],
+			                              .total = bytes[i],
+			                              .fraction = 1,
+			                              .rate_now = (double)bytes[i],
+			                              .rate_mean = (double)bytes[i],
+			                              .seconds_left = 359999};
 
 			assert_true(strlen(bmr_progress_text(&v, line, sizeof line)) <= 99);
 		}
 	struct bmr_progress_view usual = {.phase = BMR_PHASE_READBACK,
-					  .done = 1000 * BMR_GIB,
-					  .total = 1000 * BMR_GIB,
-					  .fraction = 0.431,
-					  .rate_now = 412e6,
-					  .rate_mean = 398e6,
-					  .seconds_left = 5};
+	                                  .done = 1000 * BMR_GIB,
+	                                  .total = 1000 * BMR_GIB,
+	                                  .fraction = 0.431,
+	                                  .rate_now = 412e6,
+	                                  .rate_mean = 398e6,
+	                                  .seconds_left = 5};
 
 	bmr_progress_text(&usual, line, sizeof line);
 	assert_string_equal(line, "reading back  43 %  0.98 TiB of 0.98 TiB  393 MiB/s, mean "
-				  "380 MiB/s, 0:05 left");
+	                          "380 MiB/s, 0:05 left");
 	assert_true(strlen(line) <= 79);
 }
 

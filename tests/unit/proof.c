@@ -118,10 +118,8 @@ static void test_groups(void **state)
 		uint64_t size;
 		uint64_t group;
 	} cases[] = {
-		{0, 1},		       {512, 1},
-		{BMR_CHUNK_SIZE, 1},   {TIB - BMR_CHUNK_SIZE, 1},
-		{TIB, 2},	       {2 * TIB, 3},
-		{16 * TIB, 17},	       {1024 * TIB, 1025},
+		{0, 1},   {512, 1},     {BMR_CHUNK_SIZE, 1}, {TIB - BMR_CHUNK_SIZE, 1},
+		{TIB, 2}, {2 * TIB, 3}, {16 * TIB, 17},      {1024 * TIB, 1025},
 	};
 
 	(void)state;

@@ -103,13 +103,13 @@ static void prepare(struct setup *s, enum bmr_format format, size_t target_size)
 	assert_int_equal(bmr_image_inspect(s->source, &s->image, &s->err), 0);
 	old_disk(s, target_size);
 	s->restore = (struct bmr_restore){.source = s->source,
-					  .image = &s->image,
-					  .target = &s->target,
-					  .read_back = true,
-					  .progress = &s->progress,
-					  .stop = &s->stop,
-					  .phase = on_phase,
-					  .ctx = s};
+	                                  .image = &s->image,
+	                                  .target = &s->target,
+	                                  .read_back = true,
+	                                  .progress = &s->progress,
+	                                  .stop = &s->stop,
+	                                  .phase = on_phase,
+	                                  .ctx = s};
 }
 
 static void clear(struct setup *s)
@@ -162,7 +162,7 @@ static void expect_error(struct setup *s, enum bmr_errc code, const char *words,
 	assert_int_equal(run(s), -1);
 	if (s->err.code != code || !strstr(s->err.msg, words) || !strstr(s->err.msg, more))
 		fail_msg("code %d: %s; expected %d, %s, %s", s->err.code, s->err.msg, code, words,
-			 more);
+		         more);
 }
 
 static void test_every_format(void **state)
@@ -204,7 +204,8 @@ static void test_small_images(void **state)
 				memset(s.disk.data, 0, sizes[i]);
 			}
 			bmr_source_close(s.source);
-			assert_int_equal(fake_image_source(&s.fake, 65536, 2, &s.source, &s.err), 0);
+			assert_int_equal(fake_image_source(&s.fake, 65536, 2, &s.source, &s.err),
+			                 0);
 			s.restore.source = s.source;
 			assert_int_equal(bmr_image_inspect(s.source, &s.image, &s.err), 0);
 			assert_int_equal(run(&s), 0);
@@ -383,7 +384,7 @@ static void test_measuring(void **state)
 		size_t target;
 		bool measured;
 	} cases[] = {
-		{BMR_FORMAT_RAW, SIZE, false},	{BMR_FORMAT_XZ, SIZE, false},
+		{BMR_FORMAT_RAW, SIZE, false},  {BMR_FORMAT_XZ, SIZE, false},
 		{BMR_FORMAT_GZIP, SIZE, false}, {BMR_FORMAT_GZIP, 0, false},
 		{BMR_FORMAT_ZSTD, SIZE, false}, {BMR_FORMAT_BZIP2, 4 * SIZE, true},
 		{BMR_FORMAT_LZ4, SIZE, true},
@@ -418,10 +419,10 @@ static void test_verify(void **state)
 	assert_int_equal(run(&s), 0);
 	assert_int_equal(bmr_target_look(s.path, &s.target, &s.err), 0);
 	verify = (struct bmr_verify){.source = s.source,
-				     .image = &s.image,
-				     .target = &s.target,
-				     .progress = &s.progress,
-				     .stop = &s.stop};
+	                             .image = &s.image,
+	                             .target = &s.target,
+	                             .progress = &s.progress,
+	                             .stop = &s.stop};
 	assert_int_equal(bmr_verify_run(&verify, &found, &s.err), 0);
 	assert_int_equal(found.differing, 0);
 	assert_int_equal(found.size, SIZE);
@@ -451,7 +452,8 @@ static void test_verify(void **state)
 
 static void test_sector_sizes(void **state)
 {
-	struct bmr_image image = {.layout = {.table = BMR_TABLE_GPT, .sector = 512}, .at_least = 512};
+	struct bmr_image image = {.layout = {.table = BMR_TABLE_GPT, .sector = 512},
+	                          .at_least = 512};
 	struct bmr_target_info target = {.path = "/dev/x", .size = 4096, .sector = 4096};
 	struct bmr_err e;
 
