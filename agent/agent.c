@@ -39,7 +39,6 @@
 struct agent {
 	struct bmr_session session;
 	struct bmr_consoles consoles;
-	bool live;
 	char *cmdline; /* owned */
 };
 
@@ -93,7 +92,7 @@ static int network_up(struct agent *a, struct bmr_err *e)
 		.stop = &s->stop,
 	};
 
-	if (!a->live) {
+	if (!a->session.live) {
 		bmr_log_say(s->log, BMR_LOG_INFO,
 		            "not the live system: the network is left as it is");
 		return 0;
@@ -192,7 +191,7 @@ static void add_start(void *ctx, struct bmr_json *j)
 	struct agent *a = ctx;
 
 	bmr_json_text(j, "version", bmr_version);
-	bmr_json_bool(j, "live", a->live);
+	bmr_json_bool(j, "live", a->session.live);
 	bmr_json_text(j, "firmware", bmr_machine_firmware(NULL));
 }
 
@@ -230,7 +229,7 @@ static int with_target(struct agent *a, struct bmr_job *job,
 {
 	struct bmr_target_info target;
 
-	if (bmr_choose_target(job, a->live ? DISK_WAIT_S : 0, &target, e) < 0)
+	if (bmr_choose_target(job, a->session.live ? DISK_WAIT_S : 0, &target, e) < 0)
 		return -1;
 	return act(job, &target, e);
 }
@@ -240,6 +239,7 @@ static int plan_target(struct bmr_job *job, const struct bmr_target_info *target
 	if (bmr_restore_check(&job->image, target, e) < 0)
 		return -1;
 	bmr_job_plan(job, target);
+	job->session->options->params.finish = BMR_FINISH_HOLD; /* to be read */
 	return 0;
 }
 
@@ -291,7 +291,7 @@ static int run_action(struct agent *a, struct bmr_err *e)
 	case BMR_ACTION_SHELL:
 		return run_shell(a, e);
 	case BMR_ACTION_MENU:
-		if (!a->live)
+		if (!a->session.live)
 			return bmr_err_set(e, BMR_E_USAGE, 0,
 			                   "nothing to do: give bmr.image= and bmr.target= (the "
 			                   "questions of bmr.action=menu are asked in the live "
@@ -340,7 +340,7 @@ static int obey(struct agent *a, struct bmr_err *e)
 
 	if (rc == 0)
 		rc = bmr_params_parse_line(&o->params, a->cmdline, e);
-	if (a->live) {
+	if (a->session.live) {
 		enum bmr_action action = bmr_params_action(&o->params);
 		bool restores = action == BMR_ACTION_RESTORE || action == BMR_ACTION_VERIFY ||
 		                (o->params.config && action == BMR_ACTION_MENU);
@@ -379,15 +379,6 @@ static void explain_failure(struct agent *a, const struct bmr_err *err)
 	bmr_screen_result(a->session.screen, false, title, lines);
 }
 
-static void explain_success(struct agent *a)
-{
-	enum bmr_finish finish = (enum bmr_finish)a->session.options->params.finish;
-
-	if (bmr_params_action(&a->session.options->params) == BMR_ACTION_PLAN)
-		finish = a->session.options->params.finish = BMR_FINISH_HOLD;
-	bmr_log_say(a->session.log, BMR_LOG_INFO, "bmr: next: %s", bmr_finish_text(finish));
-}
-
 /* Ends the live system; reports have gone out, the consoles keep what they show. */
 static _Noreturn void end_live(struct agent *a, bool good)
 {
@@ -402,24 +393,24 @@ static _Noreturn void end_live(struct agent *a, bool good)
 
 static int run_agent(struct bmr_options *o, struct bmr_err *e)
 {
-	struct agent a = {.live = access(MEDIUM_ID, F_OK) == 0};
+	bool live = access(MEDIUM_ID, F_OK) == 0;
+	struct agent a = {0};
 	int code = 0;
 	int rc;
 
-	if (bmr_session_open(o, !a.live, &a.session, e) < 0)
+	if (bmr_session_open(o, !live, &a.session, e) < 0)
 		return -1;
-	if (a.live) {
+	a.session.live = live;
+	if (a.session.live) {
 		bmr_session_log_to(&a.session, LOG_FILE);
 		bmr_consoles_open(NULL, &a.consoles);
 	}
 	rc = obey(&a, e);
 	if (rc < 0)
 		code = bmr_session_failed(&a.session, e);
-	if (rc < 0 && a.live)
+	if (rc < 0 && a.session.live)
 		explain_failure(&a, e);
-	else if (a.live)
-		explain_success(&a);
-	if (a.live)
+	if (a.session.live)
 		end_live(&a, rc == 0);
 	bmr_session_close(&a.session);
 	free(take_ptr(&a.cmdline));

@@ -10,6 +10,7 @@
 
 #include "agent/choose.h"
 #include "agent/credentials.h"
+#include "agent/finish.h"
 #include "agent/session.h"
 #include "base/cleanup.h"
 #include "base/err.h"
@@ -273,17 +274,29 @@ static const char *restored_words(const struct bmr_restore_result *result)
 	return result->proven ? "read back and right" : "NOT read back, as ordered by verify=none";
 }
 
+/* In the live system the machine does something next: "\nbmr: next: reboot". */
+static const char *next_words(const struct bmr_session *s, char *buf, size_t len)
+{
+	if (!s->live)
+		return "";
+	snprintf(buf, len, "\nbmr: next: %s",
+	         bmr_finish_text((enum bmr_finish)s->options->params.finish));
+	return buf;
+}
+
 static void say_restored(const struct outcome *o)
 {
+	char next[64];
 	char bytes[BYTES_TEXT_SIZE + 32];
 	char digest[BMR_DIGEST_TEXT_SIZE];
 	char lines[512];
 	char title[320];
 
 	snprintf(title, sizeof title, "bmr: restored %s", o->target);
-	snprintf(lines, sizeof lines, "bmr: %s, %s, %.1f s\nbmr: sha256 %s",
+	snprintf(lines, sizeof lines, "bmr: %s, %s, %.1f s\nbmr: sha256 %s%s",
 	         bytes_text(o->size, bytes, sizeof bytes), restored_words(o->restored), o->seconds,
-	         bmr_digest_text(o->sha256, digest));
+	         bmr_digest_text(o->sha256, digest),
+	         next_words(o->job->session, next, sizeof next));
 	bmr_screen_result(o->job->session->screen, true, title, lines);
 }
 
@@ -338,6 +351,7 @@ static int judge_verified(struct bmr_job *job, const struct bmr_target_info *tar
 
 static void say_verified(const struct outcome *o)
 {
+	char next[64];
 	char bytes[BYTES_TEXT_SIZE + 32];
 	char digest[BMR_DIGEST_TEXT_SIZE];
 	char lines[512];
@@ -347,9 +361,10 @@ static void say_verified(const struct outcome *o)
 	         o->target ? "bmr: verified: %s holds the image"
 	                   : "bmr: verified: the image is whole",
 	         o->target);
-	snprintf(lines, sizeof lines, "bmr: %s, %.1f s\nbmr: sha256 %s",
+	snprintf(lines, sizeof lines, "bmr: %s, %.1f s\nbmr: sha256 %s%s",
 	         bytes_text(o->size, bytes, sizeof bytes), o->seconds,
-	         bmr_digest_text(o->sha256, digest));
+	         bmr_digest_text(o->sha256, digest),
+	         next_words(o->job->session, next, sizeof next));
 	bmr_screen_result(o->job->session->screen, true, title, lines);
 }
 

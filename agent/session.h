@@ -21,6 +21,7 @@ struct bmr_source;
 
 struct bmr_session {
 	struct bmr_options *options; /* borrowed; params inside are the orders */
+	bool live;                   /* the live system's: what follows a success is said with it */
 	struct bmr_log *log;
 	struct bmr_screen *screen;
 	struct bmr_events *events;
