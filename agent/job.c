@@ -4,6 +4,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 #include <time.h>
@@ -243,6 +244,14 @@ struct outcome { /* for the last event and the last words */
 	double seconds;
 };
 
+/* Of this process, in bytes; workers of SMB are others. */
+static uint64_t peak_memory(void)
+{
+	struct rusage used;
+
+	return getrusage(RUSAGE_SELF, &used) == 0 ? (uint64_t)used.ru_maxrss * BMR_KIB : 0;
+}
+
 static void add_outcome(void *ctx, struct bmr_json *j)
 {
 	const struct outcome *o = ctx;
@@ -264,6 +273,7 @@ static void add_outcome(void *ctx, struct bmr_json *j)
 		bmr_json_number(j, "rewritten", o->restored->rewritten);
 	}
 	bmr_json_seconds(j, "duration", o->seconds);
+	bmr_json_number(j, "peak_memory", peak_memory());
 	bmr_json_number(j, "exit", 0);
 }
 
@@ -287,14 +297,16 @@ static const char *next_words(const struct bmr_session *s, char *buf, size_t len
 static void say_restored(const struct outcome *o)
 {
 	char next[64];
+	char memory[16];
 	char bytes[BYTES_TEXT_SIZE + 32];
 	char digest[BMR_DIGEST_TEXT_SIZE];
 	char lines[512];
 	char title[320];
 
 	snprintf(title, sizeof title, "bmr: restored %s", o->target);
-	snprintf(lines, sizeof lines, "bmr: %s, %s, %.1f s\nbmr: sha256 %s%s",
+	snprintf(lines, sizeof lines, "bmr: %s, %s, %.1f s, memory %s\nbmr: sha256 %s%s",
 	         bytes_text(o->size, bytes, sizeof bytes), restored_words(o->restored), o->seconds,
+	         bmr_size_text(peak_memory(), memory, sizeof memory),
 	         bmr_digest_text(o->sha256, digest),
 	         next_words(o->job->session, next, sizeof next));
 	bmr_screen_result(o->job->session->screen, true, title, lines);

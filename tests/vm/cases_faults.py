@@ -3,6 +3,7 @@
 
 import os
 import random
+import re
 import shutil
 import time
 
@@ -13,6 +14,8 @@ from servers import Http
 
 IMAGE_DISK = "626d7200-0000-4000-8000-0000000000d3"
 CUTS = 30
+MEMORY_LIMIT_MIB = 96
+MEDIUM_LIMIT = 48_000_000
 
 
 class PowerCut:
@@ -92,7 +95,7 @@ def power_cut(lab):
           f"hardly a cut fell into the restore, so nothing was shown: {counts}")
 
 
-@case("fault-little-memory", limit=500)
+@case("fault-little-memory", limit=1100)
 def little_memory(lab):
     """The image is much larger than memory; most of it is zeros."""
     packed = lab.work / "big.img.gz"
@@ -107,7 +110,14 @@ def little_memory(lab):
     with Http(lab.folder(big_img_gz=packed)) as server:
         cmdline = order(server.url("big.img.gz", HOST))
         with lab.live("live", cmdline, memory=256, disks=[Disk(disk, serial="T1")]) as vm:
-            expect_restored(vm, 400)
+            expect_restored(vm, 1000)
+            memory = re.search(r"memory ([\d.]+) MiB", vm.text())
+            check(memory, "the agent does not say how much memory it took")
             if "Out of memory" in vm.text():
                 raise VmError("the kernel ran out of memory on the way")
     check(sha256_of(disk) == digest, "the disk is not equal to the image")
+    medium = lab.kernel.stat().st_size + lab.initrd.stat().st_size
+    print(f"size: 256 MiB machine, 8 GiB image: peak memory of the agent {memory[1]} MiB (limit "
+          f"{MEMORY_LIMIT_MIB}); kernel + initramfs {medium} bytes (limit {MEDIUM_LIMIT})")
+    check(float(memory[1]) <= MEMORY_LIMIT_MIB, "the agent took too much memory")
+    check(medium <= MEDIUM_LIMIT, "kernel and initramfs are too large")
