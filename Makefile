@@ -75,7 +75,7 @@ $(OUT)/unit/%: tests/unit/%.c $(library)
 	$(CC) $(CPPFLAGS) $(ALL_CFLAGS) -MMD -MP -MF $(obj)/unit-$*.d -o $@ $< $(library) $(LDLIBS) \
 		-lcmocka
 
-$(OUT)/fixtures/%shim.so: tests/fixtures/%shim.c
+$(OUT)/fixtures/%.so: tests/fixtures/%.c
 	@mkdir -p $(@D)
 	$(CC) $(CPPFLAGS) -std=gnu17 $(WARNINGS) -O2 -g -shared -fPIC -o $@ $< -ldl
 
