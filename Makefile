@@ -70,8 +70,8 @@ $(obj)/version: FORCE
 	@mkdir -p $(@D)
 	@echo '$(VERSION)' | cmp -s - $@ || echo '$(VERSION)' >$@
 
-# Tests fill buffers to their last byte and beyond on purpose; gcc sees that.
-test_warnings := -Wno-format-truncation -Wno-stringop-overread
+# Tests fill buffers to their last byte and beyond on purpose, which gcc sees, and have formats in tables.
+test_warnings := -Wno-format-truncation -Wno-stringop-overread -Wno-format-nonliteral
 
 $(OUT)/unit/%: tests/unit/%.c $(library)
 	@mkdir -p $(@D) $(obj)
