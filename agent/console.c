@@ -99,13 +99,26 @@ void bmr_consoles_show(const struct bmr_consoles *c, struct bmr_screen *screen, 
 	}
 }
 
-/* Take a line from a console that has one; the driver hands out whole lines. */
+/* The driver keeps what did not fit: it must not become the answer to the next question. */
+static void drop_rest_of_line(int fd)
+{
+	char rest[64];
+	ssize_t n;
+
+	do
+		n = read(fd, rest, sizeof rest);
+	while (n > 0 && rest[n - 1] != '\n');
+}
+
+/* Take a line from a console that has one; the driver hands out whole lines, and none blocks. */
 static bool take_line(int fd, char *line, size_t size)
 {
 	ssize_t n = read(fd, line, size - 1);
 
 	if (n <= 0)
 		return false;
+	if ((size_t)n == size - 1 && line[n - 1] != '\n')
+		drop_rest_of_line(fd);
 	line[n] = '\0';
 	line[strcspn(line, "\r\n")] = '\0';
 	return true;
