@@ -2,6 +2,8 @@
 # bmr - build, medium, tests.  `make help` lists the targets.
 
 BUILD := build
+# make V=1 shows the commands.
+Q := $(if $(V),,@)
 export BMR_CACHE ?= $(CURDIR)/build/cache
 export SOURCE_DATE_EPOCH ?= $(shell git log -1 --format=%ct 2>/dev/null || echo 1)
 VERSION := $(shell git describe --always --dirty 2>/dev/null || echo unknown)
@@ -53,15 +55,15 @@ tsan_tests := $(addprefix $(BUILD)/tsan/unit/,$(filter fetch pipe readback resto
 all: $(OUT)/bmr
 
 $(OUT)/bmr: $(objects)
-	$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+	$(Q)$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 
 $(library): $(filter-out $(obj)/agent/main.o,$(objects))
-	rm -f $@
-	ar rcs $@ $^
+	$(Q)rm -f $@
+	$(Q)ar rcs $@ $^
 
 $(obj)/%.o: %.c Makefile
 	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
+	$(Q)$(CC) $(CPPFLAGS) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
 
 # The version stands in one object only, so that a commit does not rebuild the rest.
 $(obj)/agent/version.o: CPPFLAGS += -DBMR_VERSION='"$(VERSION)"'
@@ -75,16 +77,16 @@ test_warnings := -Wno-format-truncation -Wno-stringop-overread -Wno-format-nonli
 
 $(OUT)/unit/%: tests/unit/%.c $(library)
 	@mkdir -p $(@D) $(obj)
-	$(CC) $(CPPFLAGS) $(ALL_CFLAGS) $(test_warnings) -MMD -MP -MF $(obj)/unit-$*.d -o $@ $< $(library) $(LDLIBS) \
+	$(Q)$(CC) $(CPPFLAGS) $(ALL_CFLAGS) $(test_warnings) -MMD -MP -MF $(obj)/unit-$*.d -o $@ $< $(library) $(LDLIBS) \
 		-lcmocka
 
 $(OUT)/fixtures/%.so: tests/fixtures/%.c
 	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS) -std=gnu17 $(WARNINGS) -O2 -g -shared -fPIC -o $@ $< -ldl
+	$(Q)$(CC) $(CPPFLAGS) -std=gnu17 $(WARNINGS) -O2 -g -shared -fPIC -o $@ $< -ldl
 
 $(OUT)/fixtures/%: tests/fixtures/%.c $(library)
 	@mkdir -p $(@D) $(obj)
-	$(CC) $(CPPFLAGS) $(ALL_CFLAGS) -MMD -MP -MF $(obj)/fixture-$*.d -o $@ $< $(library) $(LDLIBS)
+	$(Q)$(CC) $(CPPFLAGS) $(ALL_CFLAGS) -MMD -MP -MF $(obj)/fixture-$*.d -o $@ $< $(library) $(LDLIBS)
 
 -include $(shell find $(obj) -name '*.d' 2>/dev/null)
 
@@ -147,11 +149,11 @@ fuzz_objects := $(patsubst %.c,$(BUILD)/fuzz/obj/%.o,$(filter-out agent/main.c,$
 
 $(BUILD)/fuzz/obj/%.o: %.c Makefile
 	@mkdir -p $(@D)
-	$(CLANG) $(CPPFLAGS) -DBMR_VERSION='"fuzz"' $(fuzz_flags) \
+	$(Q)$(CLANG) $(CPPFLAGS) -DBMR_VERSION='"fuzz"' $(fuzz_flags) \
 		-fsanitize=fuzzer-no-link,address,undefined -c -o $@ $<
 
 $(BUILD)/fuzz/%: tests/fuzz/%.c $(fuzz_objects)
-	$(CLANG) $(CPPFLAGS) $(fuzz_flags) -fsanitize=fuzzer,address,undefined -o $@ $^ $(LDLIBS)
+	$(Q)$(CLANG) $(CPPFLAGS) $(fuzz_flags) -fsanitize=fuzzer,address,undefined -o $@ $^ $(LDLIBS)
 
 FUZZ_SECONDS ?= 60
 fuzz: $(fuzzers)
