@@ -5,7 +5,6 @@
  * console and ends with reboot, power off or hold.  Anywhere else it leaves network and power alone
  * and exits with the code, so that an order can be tried on any machine.
  */
-#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -22,19 +21,18 @@
 #include "agent/machine.h"
 #include "agent/manual.h"
 #include "agent/network.h"
+#include "agent/orders.h"
 #include "agent/session.h"
 #include "agent/version.h"
 #include "base/cleanup.h"
 #include "base/err.h"
 #include "base/log.h"
-#include "imaging/select.h"
 
 #define MEDIUM_ID "/etc/bmr/medium-id"
 #define SHELL_MARK "/etc/bmr/shell" /* there if the medium was built with a shell */
 #define RUN_DIR "/run/bmr"
 #define LOG_FILE RUN_DIR "/bmr.log"
 #define DISK_WAIT_S 60
-#define CMDLINE_MAX 65536
 
 struct agent {
 	struct bmr_session session;
@@ -42,43 +40,7 @@ struct agent {
 	char *cmdline; /* owned */
 };
 
-static int read_cmdline(const struct bmr_options *o, char **text, struct bmr_err *e)
-{
-	AUTO_FD int fd = -1;
-	AUTO_FREE char *buf = NULL;
-	ssize_t n;
-
-	*text = o->cmdline ? strdup(o->cmdline) : NULL;
-	if (*text)
-		return 0;
-	buf = calloc(1, CMDLINE_MAX);
-	if (o->cmdline || !buf)
-		return bmr_err_nomem(e, "the command line");
-	fd = open("/proc/cmdline", O_RDONLY | O_CLOEXEC);
-	n = fd < 0 ? -1 : read(fd, buf, CMDLINE_MAX - 1);
-	if (n < 0)
-		return bmr_err_set(e, BMR_E_USAGE, 0, "cannot read /proc/cmdline");
-	buf[strcspn(buf, "\n")] = '\0';
-	*text = take_ptr(&buf);
-	return 0;
-}
-
 /* --- network --- */
-
-static bool is_remote(const char *url)
-{
-	static const char *const remote[] = {"http:", "https:", "ftp:", "nfs:", "smb:", "syslog:"};
-
-	for (size_t i = 0; url && i < sizeof remote / sizeof *remote; i++)
-		if (strncmp(url, remote[i], strlen(remote[i])) == 0)
-			return true;
-	return false;
-}
-
-static bool needs_network(const struct bmr_params *p)
-{
-	return is_remote(p->image) || is_remote(p->config) || is_remote(p->report);
-}
 
 static int network_up(struct agent *a, struct bmr_err *e)
 {
@@ -106,7 +68,7 @@ static int bring_network(struct agent *a, struct bmr_err *e)
 {
 	const struct bmr_params *p = &a->session.options->params;
 
-	if (needs_network(p))
+	if (bmr_orders_need_network(p))
 		return network_up(a, e);
 	if (!bmr_net_wanted(&p->net) || network_up(a, e) == 0)
 		return 0;
@@ -124,51 +86,6 @@ static void say_notices(struct bmr_session *s)
 
 	for (size_t i = 0; i < p->notice_count; i++)
 		bmr_log_say(s->log, BMR_LOG_NOTICE, "%s", p->notices[i]);
-}
-
-static bool has_image(enum bmr_action action)
-{
-	return action == BMR_ACTION_RESTORE || action == BMR_ACTION_VERIFY ||
-	       action == BMR_ACTION_PLAN;
-}
-
-static int check_target(const struct bmr_params *p, struct bmr_err *e)
-{
-	struct bmr_hints hints;
-	int rc;
-
-	if (!p->target && bmr_params_action(p) == BMR_ACTION_VERIFY)
-		return 0;
-	if (!p->target)
-		return bmr_err_set(e, BMR_E_USAGE, 0,
-		                   "bmr.target= is missing: name the disk (serial=, wwn=, path=, "
-		                   "model=, size=, bus=, dev=), or say auto for the only one");
-	rc = bmr_hints_parse(p->target, &hints, e);
-	bmr_hints_clear(&hints);
-	return rc;
-}
-
-/* What can be known to be wrong before anything is asked of a network or a disk.  A file of further
- * parameters may complete what is missing. */
-static int check_orders(const struct bmr_params *p, bool complete, struct bmr_err *e)
-{
-	enum bmr_action action = bmr_params_action(p);
-
-	if (p->finish == BMR_FINISH_KEXEC || p->onfail == BMR_FINISH_KEXEC)
-		return bmr_err_set(e, BMR_E_USAGE, 0,
-		                   "kexec is not in this version: use reboot, poweroff, halt or "
-		                   "hold");
-	if (action == BMR_ACTION_CAPTURE)
-		return bmr_err_set(
-			e, BMR_E_USAGE, 0,
-			"bmr.action=capture is not in this version: use restore, verify, "
-			"plan or menu");
-	if (!complete || !has_image(action))
-		return 0;
-	if (!p->image)
-		return bmr_err_set(e, BMR_E_USAGE, 0,
-		                   "bmr.image= is missing: say where the image is");
-	return check_target(p, e);
 }
 
 static int start_reports(struct agent *a, struct bmr_err *e)
@@ -206,11 +123,12 @@ static int read_orders(struct agent *a, struct bmr_err *e)
 	if (bmr_credentials_load(p, s->log, e) < 0)
 		return -1;
 	say_notices(s);
-	if (check_orders(p, !p->config, e) < 0)
+	if (bmr_orders_check(p, !p->config, e) < 0)
 		return -1;
 	if (bring_network(a, e) < 0)
 		return -1;
-	if (p->config && (bmr_config_fetch(s, a->cmdline, e) < 0 || check_orders(p, true, e) < 0))
+	if (p->config &&
+	    (bmr_config_fetch(s, a->cmdline, e) < 0 || bmr_orders_check(p, true, e) < 0))
 		return -1;
 	if (p->image && bmr_config_expand(s, &p->image, e) < 0)
 		return -1;
@@ -315,13 +233,13 @@ static int plan_orders(struct agent *a, struct bmr_err *e)
 	struct bmr_params *p = &s->options->params;
 
 	say_notices(s);
-	if (check_orders(p, !p->config, e) < 0)
+	if (bmr_orders_check(p, !p->config, e) < 0)
 		return -1;
 	if (p->image && bmr_config_expand(s, &p->image, e) < 0)
 		return -1;
 	bmr_screen_say(s->screen, "orders:");
 	bmr_params_each(p, say_text, s->screen);
-	if (needs_network(p) || bmr_net_wanted(&p->net)) {
+	if (bmr_orders_need_network(p) || bmr_net_wanted(&p->net)) {
 		bmr_screen_say(s->screen, "network:");
 		bmr_network_describe(&p->net, say_text, s->screen);
 	} else {
@@ -336,7 +254,7 @@ static int plan_orders(struct agent *a, struct bmr_err *e)
 static int obey(struct agent *a, struct bmr_err *e)
 {
 	struct bmr_options *o = a->session.options;
-	int rc = read_cmdline(o, &a->cmdline, e);
+	int rc = bmr_orders_read(o->cmdline, &a->cmdline, e);
 
 	if (rc == 0)
 		rc = bmr_params_parse_line(&o->params, a->cmdline, e);

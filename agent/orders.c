@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "agent/orders.h"
+
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/err.h"
+#include "cmdline/params.h"
+#include "imaging/select.h"
+
+#define CMDLINE_MAX 65536
+
+int bmr_orders_read(const char *given, char **text, struct bmr_err *e)
+{
+	AUTO_FD int fd = -1;
+	AUTO_FREE char *buf = NULL;
+	ssize_t n;
+
+	*text = given ? strdup(given) : NULL;
+	if (*text)
+		return 0;
+	buf = calloc(1, CMDLINE_MAX);
+	if (given || !buf)
+		return bmr_err_nomem(e, "the command line");
+	fd = open("/proc/cmdline", O_RDONLY | O_CLOEXEC);
+	n = fd < 0 ? -1 : read(fd, buf, CMDLINE_MAX - 1);
+	if (n < 0)
+		return bmr_err_set(e, BMR_E_USAGE, 0, "cannot read /proc/cmdline");
+	buf[strcspn(buf, "\n")] = '\0';
+	*text = take_ptr(&buf);
+	return 0;
+}
+
+static bool is_remote(const char *url)
+{
+	static const char *const remote[] = {"http:", "https:", "ftp:", "nfs:", "smb:", "syslog:"};
+
+	for (size_t i = 0; url && i < sizeof remote / sizeof *remote; i++)
+		if (strncmp(url, remote[i], strlen(remote[i])) == 0)
+			return true;
+	return false;
+}
+
+bool bmr_orders_need_network(const struct bmr_params *p)
+{
+	return is_remote(p->image) || is_remote(p->config) || is_remote(p->report);
+}
+
+static bool has_image(enum bmr_action action)
+{
+	return action == BMR_ACTION_RESTORE || action == BMR_ACTION_VERIFY ||
+	       action == BMR_ACTION_PLAN;
+}
+
+static int check_target(const struct bmr_params *p, struct bmr_err *e)
+{
+	struct bmr_hints hints;
+	int rc;
+
+	if (!p->target && bmr_params_action(p) == BMR_ACTION_VERIFY)
+		return 0;
+	if (!p->target)
+		return bmr_err_set(e, BMR_E_USAGE, 0,
+		                   "bmr.target= is missing: name the disk (serial=, wwn=, path=, "
+		                   "model=, size=, bus=, dev=), or say auto for the only one");
+	rc = bmr_hints_parse(p->target, &hints, e);
+	bmr_hints_clear(&hints);
+	return rc;
+}
+
+int bmr_orders_check(const struct bmr_params *p, bool complete, struct bmr_err *e)
+{
+	enum bmr_action action = bmr_params_action(p);
+
+	if (p->finish == BMR_FINISH_KEXEC || p->onfail == BMR_FINISH_KEXEC)
+		return bmr_err_set(e, BMR_E_USAGE, 0,
+		                   "kexec is not in this version: use reboot, poweroff, halt or "
+		                   "hold");
+	if (action == BMR_ACTION_CAPTURE)
+		return bmr_err_set(
+			e, BMR_E_USAGE, 0,
+			"bmr.action=capture is not in this version: use restore, verify, "
+			"plan or menu");
+	if (!complete || !has_image(action))
+		return 0;
+	if (!p->image)
+		return bmr_err_set(e, BMR_E_USAGE, 0,
+		                   "bmr.image= is missing: say where the image is");
+	return check_target(p, e);
+}
