@@ -261,14 +261,28 @@ static int write_and_prove(const struct bmr_restore *r, struct bmr_restore_resul
  * where a partition table says how much there is at least, only if the disk is not much larger. */
 static bool must_measure(const struct bmr_image *image, const struct bmr_target_info *target)
 {
-	if (target->is_new || image->exact)
+	if (image->exact)
 		return false;
 	if (image->likely >= image->at_least && image->likely > 0)
 		return image->likely > target->size;
 	return image->layout.table == BMR_TABLE_NONE || target->size / 2 < image->at_least;
 }
 
-static int measure(const struct bmr_restore *r, struct bmr_image *image, struct bmr_err *e)
+/* Why the whole image is to be read before the disk is touched; NULL if it need not be.  A new file
+ * holds nothing that could be lost. */
+static const char *why_read_first(const struct bmr_restore *r, const struct bmr_image *image)
+{
+	if (r->target->is_new)
+		return NULL;
+	if (r->sha256)
+		return "reading the image once, so that a wrong SHA-256 leaves the disk as it is";
+	if (must_measure(image, r->target))
+		return "the image does not say how large it is: reading it once to know";
+	return NULL;
+}
+
+static int read_first(const struct bmr_restore *r, struct bmr_image *image, const char *why,
+                      struct bmr_err *e)
 {
 	struct bmr_pipe pipe = {
 		.source = r->source,
@@ -278,11 +292,11 @@ static int measure(const struct bmr_restore *r, struct bmr_image *image, struct 
 	};
 	struct bmr_pipe_result result;
 
-	bmr_log_say(r->log, BMR_LOG_NOTICE,
-	            "the image does not say how large it is: reading it once to know");
+	bmr_log_say(r->log, BMR_LOG_NOTICE, "%s", why);
 	bmr_restore_enter(r, BMR_PHASE_MEASURE);
 	if (bmr_pipe_run(&pipe, &result, e) < 0 ||
-	    bmr_image_check_size(image, result.size, r->target->sector, e) < 0)
+	    bmr_image_check_size(image, result.size, r->target->sector, e) < 0 ||
+	    check_digest(r, &result.sha256, e) < 0)
 		return -1;
 	image->size = image->at_least = result.size;
 	image->exact = true;
@@ -321,10 +335,15 @@ static int compare_first(const struct bmr_restore *r, struct bmr_restore_result 
 static int prepare(const struct bmr_restore *r, struct bmr_image *image,
                    struct bmr_restore_result *result, bool *same, struct bmr_err *e)
 {
+	const char *why;
+
 	bmr_restore_enter(r, BMR_PHASE_PREPARE);
-	if (must_measure(image, r->target) && measure(r, image, e) < 0)
-		return not_written(r, "measuring the image", e);
+	why = why_read_first(r, image);
 	if (bmr_restore_check(image, r->target, e) < 0)
+		return not_written(r, "checking", e);
+	if (why && read_first(r, image, why, e) < 0)
+		return not_written(r, "reading the image", e);
+	if (why && bmr_restore_check(image, r->target, e) < 0)
 		return not_written(r, "checking", e);
 	if (r->compare && !r->target->is_new && compare_first(r, result, same, e) < 0)
 		return not_written(r, "comparing", e);

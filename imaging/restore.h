@@ -34,7 +34,7 @@ struct bmr_target_info;
 
 enum bmr_phase {
 	BMR_PHASE_PREPARE, /* nothing has been written */
-	BMR_PHASE_MEASURE, /* the image is unpacked once to learn its size */
+	BMR_PHASE_MEASURE, /* the image is unpacked once to learn its size or digest */
 	BMR_PHASE_COMPARE, /* does the disk hold the image already? */
 	BMR_PHASE_WRITE,   /* LBA 0 is zero from here on */
 	BMR_PHASE_READBACK,
