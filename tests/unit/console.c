@@ -146,11 +146,11 @@ static void test_lines(void **state)
 	type(&a, "\n");
 	assert_true(bmr_consoles_read_line(&c, line, sizeof line));
 	assert_string_equal(line, "");
-	close(b.keyboard); /* one is unplugged: the other goes on */
-	type(&a, "no\n");
+	close(a.keyboard); /* one is unplugged: the other goes on */
+	type(&b, "no\n");
 	assert_true(bmr_consoles_read_line(&c, line, sizeof line));
 	assert_string_equal(line, "no");
-	close(a.keyboard);
+	close(b.keyboard);
 	assert_false(bmr_consoles_read_line(&c, line, sizeof line));
 	alarm(0);
 	bmr_consoles_close(&c);

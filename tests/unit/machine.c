@@ -73,6 +73,7 @@ static void test_firmware_texts(void **state)
 		{"0\n", ""},
 		{"0123456789\n", ""},
 		{"01234567890\n", "01234567890"},
+		{"None\n", ""},
 		{"None of these\n", "None of these"},
 		{"x\x1b[2Jy\n", "x [2Jy"},
 	};

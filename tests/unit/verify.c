@@ -148,7 +148,8 @@ static void test_the_first_one_ends_it(void **state)
 	assert_int_equal(s.result.size, SIZE);
 	damage(&s, 77);
 	assert_int_equal(bmr_verify_run(&s.verify, &s.result, &s.err), 0);
-	assert_true(s.result.differing >= 1); /* other threads may have found one by then */
+	assert_true(s.result.differing >= 1);
+	assert_int_equal(s.result.size, 0); /* it did not go on to the end */
 	assert_int_equal(s.result.first_difference, 77);
 	clear(&s);
 }
@@ -184,6 +185,26 @@ static void test_the_source_fails(void **state)
 	clear(&s);
 }
 
+/* All of it was read and agrees; only the question at the end gets another answer. */
+static void test_exchanged_at_the_end(void **state)
+{
+	struct setup s;
+	unsigned opens;
+
+	(void)state;
+	prepare(&s, SIZE);
+	bmr_source_close(s.source);
+	assert_int_equal(fake_image_source(&s.fake, 65536, 1, &s.source, &s.err), 0);
+	s.verify.source = s.source;
+	opens = s.fake.opens;
+	expect(&s, 0, 0);
+	opens = s.fake.opens - opens;
+	assert_true(opens > 0);
+	s.fake.changes_after = s.fake.opens + opens - 1;
+	expect_error(&s, BMR_E_DATA, "chang");
+	clear(&s);
+}
+
 static void test_stopped(void **state)
 {
 	struct setup s;
@@ -199,9 +220,13 @@ static void test_stopped(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_the_same),   cmocka_unit_test(test_every_place),
-		cmocka_unit_test(test_counting),   cmocka_unit_test(test_the_first_one_ends_it),
-		cmocka_unit_test(test_unreadable), cmocka_unit_test(test_the_source_fails),
+		cmocka_unit_test(test_the_same),
+		cmocka_unit_test(test_every_place),
+		cmocka_unit_test(test_counting),
+		cmocka_unit_test(test_the_first_one_ends_it),
+		cmocka_unit_test(test_unreadable),
+		cmocka_unit_test(test_the_source_fails),
+		cmocka_unit_test(test_exchanged_at_the_end),
 		cmocka_unit_test(test_stopped),
 	};
 
