@@ -140,8 +140,10 @@ tsan:
 	$(MAKE) KIND=tsan $(tsan_tests)
 	TSAN_OPTIONS=halt_on_error=1 tests/run-unit $(tsan_tests)
 
+# A machine under emulation keeps one core busy.
+VM_JOBS ?= $(shell nproc)
 vm: $(BUILD)/bmr $(boot)/initrd.img
-	tests/vm/run $(CASES)
+	tests/vm/run --jobs $(VM_JOBS) $(CASES)
 
 # The library once more, by clang, so that libFuzzer sees which branches an input takes.
 fuzz_flags := -std=gnu17 -g -O1 -pthread -fno-sanitize-recover=all -fno-omit-frame-pointer
