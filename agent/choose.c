@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "agent/disks.h"
@@ -147,23 +148,33 @@ static int look(const struct bmr_select_rules *rules, struct look *l, struct bmr
 	return 0;
 }
 
+static unsigned seconds_since(const struct timespec *start)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (unsigned)(now.tv_sec - start->tv_sec);
+}
+
 /* Look until two looks agree and a disk is meant, or time is up. */
 static int settle(struct bmr_session *s, const struct bmr_select_rules *rules, unsigned wait_s,
                   struct look *now, struct bmr_err *e)
 {
 	struct look before = {0};
-	bool told = false;
-	int rc = look(rules, now, e);
+	struct timespec start;
+	int rc;
 
-	for (unsigned waited = 0; rc == 0; waited += LOOK_EVERY_S) {
-		bool agree = waited > 0 && same_disks(&before.list, &now->list);
+	clock_gettime(CLOCK_MONOTONIC, &start);
+	rc = look(rules, now, e);
+	for (unsigned looks = 1; rc == 0; looks++) {
+		bool agree = looks > 1 && same_disks(&before.list, &now->list);
 
-		if ((agree && any_meant(&now->list, now->judgements)) || waited >= wait_s)
+		if ((agree && any_meant(&now->list, now->judgements)) ||
+		    seconds_since(&start) >= wait_s)
 			break;
-		if (waited > 1 && !told)
+		if (looks == 3)
 			bmr_log_say(s->log, BMR_LOG_INFO, "waiting up to %u s for the disk",
 			            wait_s);
-		told |= waited > 1;
 		if (atomic_load(&s->stop)) {
 			rc = bmr_err_set(e, BMR_E_STOPPED, 0, "stopped");
 			break;

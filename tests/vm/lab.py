@@ -237,7 +237,7 @@ def expect_restored(vm, limit=150):
     vm.wait_off(60)
 
 
-def expect_failed(vm, code, words="", limit=110):
+def expect_failed(vm, code, words="", limit=160):
     """The agent says that it failed, with this exit code and words; returns the line."""
     word, got, line = outcome(vm, limit)
     check(word == "failed", f"it says: {line}")
