@@ -130,7 +130,7 @@ unit: $(unit_tests)
 	tests/run-unit $(unit_tests)
 
 integration: $(OUT)/bmr $(fixtures)
-	BMR=$(CURDIR)/$(OUT)/bmr FIX=$(CURDIR)/$(OUT)/fixtures tests/run-integration $(CASES)
+	BMR=$(CURDIR)/$(OUT)/bmr FIX=$(CURDIR)/$(OUT)/fixtures tests/run-integration $(if $(CASES),'$(CASES)')
 
 # Address and undefined-behaviour sanitizers over unit and integration tests.
 asan:
@@ -143,7 +143,7 @@ tsan:
 # A machine under emulation keeps one core busy.
 VM_JOBS ?= $(shell nproc)
 vm: $(BUILD)/bmr $(boot)/initrd.img
-	tests/vm/run --jobs $(VM_JOBS) $(CASES)
+	tests/vm/run --jobs $(VM_JOBS) $(if $(CASES),'$(CASES)')
 
 # The library once more, by clang, so that libFuzzer sees which branches an input takes.
 fuzz_flags := -std=gnu17 -g -O1 -pthread -fno-sanitize-recover=all -fno-omit-frame-pointer
