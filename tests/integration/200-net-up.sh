@@ -30,6 +30,7 @@ skip() {
 for tool in ip dnsmasq busybox unshare; do
 	command -v "$tool" >/dev/null || skip "no $tool"
 done
+mountpoint -q / || skip "a plain chroot: 'ip netns exec' wants / to be a mount (mount --bind DIR DIR)"
 BUSYBOX=$(command -v busybox)
 export BUSYBOX
 
