@@ -8,6 +8,7 @@
 #ifndef BMR_IMAGING_CODEC_H
 #define BMR_IMAGING_CODEC_H
 
+#include <limits.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -52,6 +53,12 @@ extern const struct bmr_codec bmr_codec_zstd;
 extern const struct bmr_codec bmr_codec_xz;
 extern const struct bmr_codec bmr_codec_lz4;
 extern const struct bmr_codec bmr_codec_bzip2;
+
+/* A length for the libraries that count in unsigned int; what is over it waits for the next step. */
+static inline unsigned bmr_codec_clamp(size_t n)
+{
+	return n > UINT_MAX ? UINT_MAX : (unsigned)n;
+}
 
 /* The codec of a format on this CPU. */
 const struct bmr_codec *bmr_codec_find(enum bmr_format format);

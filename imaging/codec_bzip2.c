@@ -1,16 +1,10 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include <bzlib.h>
-#include <limits.h>
 #include <stdint.h>
 #include <stdlib.h>
 
 #include "base/err.h"
 #include "imaging/codec.h"
-
-static unsigned clamp(size_t n)
-{
-	return n > UINT_MAX ? UINT_MAX : (unsigned)n;
-}
 
 static void *bzip2_open(void)
 {
@@ -27,8 +21,8 @@ static int bzip2_step(void *state, struct bmr_codec_io *io, enum bmr_codec_state
                       struct bmr_err *e)
 {
 	bz_stream *b = state;
-	unsigned in_len = clamp(io->in_len);
-	unsigned out_len = clamp(io->out_len);
+	unsigned in_len = bmr_codec_clamp(io->in_len);
+	unsigned out_len = bmr_codec_clamp(io->out_len);
 	int rc;
 
 	/* libbzip2 reads only, but its cursor is not const. */

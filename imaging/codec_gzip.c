@@ -2,7 +2,6 @@
 /* gzip (RFC 1952) by ISA-L where the CPU has what it is written for, else by zlib: measured here,
  * ISA-L inflates about twice as fast; its plain C path is no better than zlib. */
 #include <isa-l/igzip_lib.h>
-#include <limits.h>
 #include <stdlib.h>
 #include <zlib.h>
 
@@ -10,11 +9,6 @@
 #include "imaging/codec.h"
 
 #define GZIP_MAGIC "\x1f\x8b\x08"
-
-static unsigned clamp(size_t n)
-{
-	return n > UINT_MAX ? UINT_MAX : (unsigned)n;
-}
 
 /* --- ISA-L --- */
 
@@ -62,8 +56,8 @@ static int isal_step(void *state, struct bmr_codec_io *io, enum bmr_codec_state 
                      struct bmr_err *e)
 {
 	struct inflate_state *s = state;
-	unsigned in_len = clamp(io->in_len);
-	unsigned out_len = clamp(io->out_len);
+	unsigned in_len = bmr_codec_clamp(io->in_len);
+	unsigned out_len = bmr_codec_clamp(io->out_len);
 	int rc;
 
 	/* ISA-L reads only, but its cursor is not const. */
@@ -110,8 +104,8 @@ static int zlib_step(void *state, struct bmr_codec_io *io, enum bmr_codec_state 
                      struct bmr_err *e)
 {
 	z_stream *z = state;
-	unsigned in_len = clamp(io->in_len);
-	unsigned out_len = clamp(io->out_len);
+	unsigned in_len = bmr_codec_clamp(io->in_len);
+	unsigned out_len = bmr_codec_clamp(io->out_len);
 	int rc;
 
 	z->next_in = (Bytef *)(uintptr_t)io->in;
