@@ -198,7 +198,7 @@ void bmr_job_plan(struct bmr_job *job, const struct bmr_target_info *target)
 
 	show_target(job, target);
 	bmr_screen_say(s->screen, "plan: 1 zero LBA 0, flush; 2 write all but the first MiB;");
-	bmr_screen_say(s->screen, p->verify == BMR_VERIFY_FULL
+	bmr_screen_say(s->screen, p->verify != BMR_VERIFY_NONE
 	                                  ? "      3 flush, read everything back and compare;"
 	                                  : "      3 flush (verify=none: nothing is read back);");
 	bmr_screen_say(s->screen, "      4 write the first MiB but LBA 0; 5 write LBA 0.");
@@ -322,7 +322,7 @@ int bmr_job_restore(struct bmr_job *job, const struct bmr_target_info *target, s
 		.target = target,
 		.sha256 = job->has_sha256 ? &job->sha256 : NULL,
 		.compare = p->compare == BMR_COMPARE_HASH,
-		.read_back = p->verify == BMR_VERIFY_FULL,
+		.read_back = p->verify != BMR_VERIFY_NONE,
 		.progress = &job->progress,
 		.stop = &s->stop,
 		.log = s->log,

@@ -38,8 +38,14 @@ enum kind {
 #define WORDS_action "restore|capture|verify|menu|plan|shell"
 #define WORDS_finish "reboot|poweroff|halt|hold|kexec"
 #define WORDS_onfail "hold|reboot|poweroff"
-#define WORDS_compare "none|hash"
+#define WORDS_compare "auto|none|hash"
 #define WORDS_verify "full|none"
+#define WORDS_unused "discard|zero"
+#define WORDS_level "sizes|manifest|full"
+#define WORDS_blocks "used|all"
+#define WORDS_live "no|yes"
+#define WORDS_replace "no|yes"
+#define WORDS_sidecar "auto|no|yes"
 
 static const struct bmr_param_info table[] = {
 #define BMR_PARAM(field, kind, def, scope, argument, help)                                         \
@@ -66,15 +72,39 @@ static const struct {
 	const char *word;
 	int value;
 } choices[] = {
-	{"action", "restore", BMR_ACTION_RESTORE}, {"action", "capture", BMR_ACTION_CAPTURE},
-	{"action", "verify", BMR_ACTION_VERIFY},   {"action", "menu", BMR_ACTION_MENU},
-	{"action", "plan", BMR_ACTION_PLAN},       {"action", "shell", BMR_ACTION_SHELL},
-	{"finish", "reboot", BMR_FINISH_REBOOT},   {"finish", "poweroff", BMR_FINISH_POWEROFF},
-	{"finish", "halt", BMR_FINISH_HALT},       {"finish", "hold", BMR_FINISH_HOLD},
-	{"finish", "kexec", BMR_FINISH_KEXEC},     {"onfail", "hold", BMR_FINISH_HOLD},
-	{"onfail", "reboot", BMR_FINISH_REBOOT},   {"onfail", "poweroff", BMR_FINISH_POWEROFF},
-	{"compare", "none", BMR_COMPARE_NONE},     {"compare", "hash", BMR_COMPARE_HASH},
-	{"verify", "full", BMR_VERIFY_FULL},       {"verify", "none", BMR_VERIFY_NONE},
+	{"action", "restore", BMR_ACTION_RESTORE},
+	{"action", "capture", BMR_ACTION_CAPTURE},
+	{"action", "verify", BMR_ACTION_VERIFY},
+	{"action", "menu", BMR_ACTION_MENU},
+	{"action", "plan", BMR_ACTION_PLAN},
+	{"action", "shell", BMR_ACTION_SHELL},
+	{"finish", "reboot", BMR_FINISH_REBOOT},
+	{"finish", "poweroff", BMR_FINISH_POWEROFF},
+	{"finish", "halt", BMR_FINISH_HALT},
+	{"finish", "hold", BMR_FINISH_HOLD},
+	{"finish", "kexec", BMR_FINISH_KEXEC},
+	{"onfail", "hold", BMR_FINISH_HOLD},
+	{"onfail", "reboot", BMR_FINISH_REBOOT},
+	{"onfail", "poweroff", BMR_FINISH_POWEROFF},
+	{"compare", "auto", BMR_COMPARE_AUTO},
+	{"compare", "none", BMR_COMPARE_NONE},
+	{"compare", "hash", BMR_COMPARE_HASH},
+	{"verify", "full", BMR_VERIFY_FULL},
+	{"verify", "none", BMR_VERIFY_NONE},
+	{"unused", "discard", BMR_UNUSED_DISCARD},
+	{"unused", "zero", BMR_UNUSED_ZERO},
+	{"level", "sizes", BMR_LEVEL_SIZES},
+	{"level", "manifest", BMR_LEVEL_MANIFEST},
+	{"level", "full", BMR_LEVEL_FULL},
+	{"blocks", "used", BMR_BLOCKS_USED},
+	{"blocks", "all", BMR_BLOCKS_ALL},
+	{"live", "no", BMR_SWITCH_NO},
+	{"live", "yes", BMR_SWITCH_YES},
+	{"replace", "no", BMR_SWITCH_NO},
+	{"replace", "yes", BMR_SWITCH_YES},
+	{"sidecar", "auto", BMR_SWITCH_AUTO},
+	{"sidecar", "no", BMR_SWITCH_NO},
+	{"sidecar", "yes", BMR_SWITCH_YES},
 };
 
 const struct bmr_param_info *bmr_params_table(size_t *count)

@@ -47,12 +47,32 @@ enum bmr_finish {
 };
 
 enum bmr_compare {
+	BMR_COMPARE_AUTO, /* hash, if a bmr image finds pieces of itself on the disk */
 	BMR_COMPARE_NONE,
 	BMR_COMPARE_HASH
 };
 enum bmr_verify_mode {
+	BMR_VERIFY_DEFAULT, /* full for a restore, none for a capture */
 	BMR_VERIFY_FULL,
 	BMR_VERIFY_NONE
+};
+enum bmr_unused_mode {
+	BMR_UNUSED_DISCARD,
+	BMR_UNUSED_ZERO
+};
+enum bmr_level { /* each does what the ones before it do, too */
+	BMR_LEVEL_SIZES,
+	BMR_LEVEL_MANIFEST,
+	BMR_LEVEL_FULL
+};
+enum bmr_blocks {
+	BMR_BLOCKS_USED,
+	BMR_BLOCKS_ALL
+};
+enum bmr_switch {
+	BMR_SWITCH_NO,
+	BMR_SWITCH_YES,
+	BMR_SWITCH_AUTO
 };
 
 #define BMR_MEMBER_TEXT(field) char *field;

@@ -61,8 +61,8 @@ static void defaults(void **state)
 	assert_int_equal(p.retries, 100);
 	assert_int_equal(p.timeout, 50);
 	assert_int_equal(p.rate, 0);
-	assert_int_equal(p.compare, BMR_COMPARE_NONE);
-	assert_int_equal(p.verify, BMR_VERIFY_FULL);
+	assert_int_equal(p.compare, BMR_COMPARE_AUTO);
+	assert_int_equal(p.verify, BMR_VERIFY_DEFAULT);
 	assert_int_equal(p.notice_count, 0);
 	bmr_params_clear(&p);
 }
@@ -298,7 +298,7 @@ static void table_is_whole(void **state)
 	for (size_t i = 0; i < count; i++) {
 		assert_true(*table[i].help);
 		assert_true(*table[i].argument);
-		assert_true(strspn(table[i].scope, "ARVID") == strlen(table[i].scope));
+		assert_true(strspn(table[i].scope, "ARVIDCM") == strlen(table[i].scope));
 		assert_int_equal(strcmp(table[i].kind, "CHOICE") == 0, table[i].choices != NULL);
 	}
 }
