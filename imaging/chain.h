@@ -19,7 +19,7 @@ struct bmr_source_options;
 
 #define BMR_CHAIN_MOST 64 /* images */
 
-struct bmr_place {
+struct bmr_chain_place {
 	enum bmr_chunk_kind kind;              /* DATA, ZERO or UNUSED: never BASE */
 	struct bmr_source *source;             /* DATA: the file with the frame ... */
 	uint64_t offset;                       /* ... its first byte there ... */
@@ -40,7 +40,7 @@ int bmr_chain_open(struct bmr_source *source, const struct bmr_manifest *manifes
 void bmr_chain_close(struct bmr_chain *c);
 
 /* Where chunk number `chunk` is.  Any thread. */
-void bmr_chain_find(const struct bmr_chain *c, uint32_t chunk, struct bmr_place *place);
+void bmr_chain_find(const struct bmr_chain *c, uint32_t chunk, struct bmr_chain_place *place);
 
 /* The newest manifest: sizes, facts. */
 const struct bmr_manifest *bmr_chain_manifest(const struct bmr_chain *c);
