@@ -2,7 +2,8 @@
 /* frame.h - one chunk of a bmr image to one frame and back.  A packer or unpacker belongs to one
  * thread and is used for many chunks.
  *
- * zstd: RFC 8878; gzip: RFC 1952, one member; lz4: LZ4 frame format 1.6; none: the bytes.
+ * zstd: RFC 8878; gzip: RFC 1952, one member; lz4: LZ4 frame format 1.6; none: the bytes.  The first
+ * three carry a checksum of the content, so that `zstd -t` and the like prove something.
  */
 #ifndef BMR_IMAGING_FRAME_H
 #define BMR_IMAGING_FRAME_H
@@ -30,6 +31,8 @@ void bmr_packer_close(struct bmr_packer *p);
 /* Pack all of data; room is at least bmr_pack_bound.  Errors: BMR_E_BUG, BMR_E_NOMEM. */
 int bmr_packer_run(struct bmr_packer *p, const void *data, size_t len, void *out, size_t room,
                    size_t *stored, struct bmr_err *e);
+/* Bytes of memory that it holds; after a first run, all that it ever will. */
+size_t bmr_packer_memory(const struct bmr_packer *p);
 
 int bmr_unpacker_open(enum bmr_codec_id pack, struct bmr_unpacker **out, struct bmr_err *e);
 void bmr_unpacker_close(struct bmr_unpacker *u);
