@@ -11,10 +11,10 @@
 #include "base/size.h"
 #include "imaging/checked.h"
 #include "imaging/image.h"
+#include "imaging/order.h"
 #include "imaging/pipe.h"
 #include "imaging/proof.h"
 #include "imaging/readback.h"
-#include "imaging/restore.h"
 #include "imaging/target.h"
 #include "imaging/zero.h"
 

@@ -6,52 +6,18 @@
 
 #include "base/err.h"
 #include "base/log.h"
-#include "base/size.h"
 #include "imaging/body.h"
-#include "imaging/checked.h"
 #include "imaging/image.h"
+#include "imaging/steps.h"
 #include "imaging/target.h"
 #include "imaging/verify.h"
 #include "transport/source.h"
 
-#define REREAD_TIMEOUT_MS 10000
-/* What may lie at the end of a disk and come back to life: a backup GPT (34 sectors), md and ZFS
- * labels (up to 512 KiB). */
-#define TAIL_WIPE BMR_MIB
-
-/* What a failure leaves behind. */
-enum disk_state {
-	DISK_UNTOUCHED,  /* LBA 0 is, or may still be, what it was, and so is the rest */
-	DISK_UNBOOTABLE, /* LBA 0 is zero */
-	DISK_FINISHING,  /* LBA 0 is being written; all else is right */
-};
-
 struct run {
 	const struct bmr_restore *r;
-	struct bmr_target *target;
-	struct bmr_checked checked;
+	struct bmr_steps steps;
 	struct bmr_body *body;
-	enum disk_state state;
 };
-
-const char *bmr_phase_name(enum bmr_phase phase)
-{
-	static const char *const names[] = {
-		[BMR_PHASE_PREPARE] = "prepare",    [BMR_PHASE_MEASURE] = "measure",
-		[BMR_PHASE_COMPARE] = "compare",    [BMR_PHASE_WRITE] = "write",
-		[BMR_PHASE_READBACK] = "read-back", [BMR_PHASE_REPAIR] = "repair",
-		[BMR_PHASE_BOOTABLE] = "bootable",  [BMR_PHASE_DONE] = "done",
-	};
-
-	return names[phase];
-}
-
-void bmr_restore_enter(const struct bmr_restore *r, enum bmr_phase phase)
-{
-	atomic_store(&r->progress->phase, phase);
-	if (r->phase)
-		r->phase(r->ctx, phase);
-}
 
 static int too_small(const struct bmr_target_info *target, uint64_t size, struct bmr_err *e)
 {
@@ -73,19 +39,6 @@ int bmr_restore_check(const struct bmr_image *image, const struct bmr_target_inf
 			"sectors: it would not boot",
 			target->path, target->sector, image->layout.sector);
 	return 0;
-}
-
-/* An image shorter than the disk leaves its end as it was; what there could be taken for a backup
- * of a partition table is wiped. */
-static int wipe_tail(struct run *run, uint64_t size, struct bmr_err *e)
-{
-	const struct bmr_target_info *target = run->r->target;
-	uint64_t tail;
-
-	if (target->is_file || target->size == size)
-		return 0;
-	tail = bmr_size_min(TAIL_WIPE, target->size - size);
-	return bmr_target_zero(run->target, target->size - tail, tail, e);
 }
 
 /* --- step 4: is it right? --- */
@@ -115,131 +68,36 @@ static int check_unchanged(const struct bmr_restore *r, struct bmr_err *e)
 	return 0;
 }
 
-/* --- steps 2, 5, 6 --- */
-
-/* Write a part of the first chunk, as far as there is one. */
-static int put_first(struct run *run, size_t from, size_t to, struct bmr_err *e)
-{
-	size_t len;
-	const uint8_t *first = bmr_body_first(run->body, &len);
-
-	to = to < len ? to : len;
-	if (from >= to)
-		return 0;
-	if (bmr_checked_write(&run->checked, first + from, to - from, from, e) < 0)
-		return -1;
-	if (run->r->read_back)
-		atomic_fetch_add(&run->r->progress->verified, to - from);
-	return 0;
-}
-
-static int make_unbootable(struct run *run, struct bmr_err *e)
-{
-	static const uint8_t zeros[BMR_CHUNK_ALIGN];
-
-	if (!run->r->target->is_new &&
-	    bmr_checked_write(&run->checked, zeros, run->r->target->sector, 0, e) < 0)
-		return -1;
-	run->state = DISK_UNBOOTABLE;
-	return 0;
-}
-
-/* LBA 0 last.  If that fails nobody knows what it holds, so it is made zero again as far as the
- * disk still obeys. */
-static int put_lba0(struct run *run, struct bmr_err *e)
-{
-	struct bmr_err ignored; /* of the two, the first failure is the one to know */
-
-	run->state = DISK_FINISHING;
-	if (put_first(run, 0, run->r->target->sector, e) == 0)
-		return 0;
-	make_unbootable(run, &ignored);
-	return -1;
-}
-
-static int make_bootable(struct run *run, struct bmr_err *e)
-{
-	unsigned sector = run->r->target->sector;
-	const char *reason = NULL;
-
-	bmr_restore_enter(run->r, BMR_PHASE_BOOTABLE);
-	if (put_first(run, sector, BMR_CHUNK_SIZE, e) < 0 ||
-	    bmr_target_check_same(run->target, e) < 0 || put_lba0(run, e) < 0)
-		return -1;
-	if (!bmr_target_reread_table(run->target, REREAD_TIMEOUT_MS, &reason))
-		bmr_log_say(
-			run->r->log, BMR_LOG_NOTICE,
-			"the kernel still has the old partition table of '%s' (%s); it reads the "
-			"new one at the next boot",
-			run->r->target->path, reason);
-	return 0;
-}
-
 /* --- the whole --- */
 
 static int restore_body(struct run *run, struct bmr_restore_result *result, struct bmr_err *e)
 {
 	const struct bmr_restore *r = run->r;
+	struct bmr_steps *steps = &run->steps;
 	struct bmr_pipe_result pipe;
+	const uint8_t *first;
+	size_t len;
 
 	bmr_restore_enter(r, BMR_PHASE_WRITE);
 	/* A new file gets a size at once: killed half way, it can be restored to again. */
-	if (make_unbootable(run, e) < 0 ||
-	    bmr_target_set_size(run->target, r->image->at_least, e) < 0 ||
-	    bmr_body_write(run->body, run->target, &pipe, e) < 0 ||
+	if (bmr_steps_begin(steps, e) < 0 ||
+	    bmr_target_set_size(steps->target, r->image->at_least, e) < 0 ||
+	    bmr_body_write(run->body, steps->target, &pipe, e) < 0 ||
 	    bmr_image_check_size(r->image, pipe.size, r->target->sector, e) < 0 ||
 	    check_digest(r, &pipe.sha256, e) < 0 ||
-	    bmr_target_set_size(run->target, pipe.size, e) < 0 ||
-	    wipe_tail(run, pipe.size, e) < 0 || bmr_target_flush(run->target, e) < 0)
+	    bmr_target_set_size(steps->target, pipe.size, e) < 0 ||
+	    bmr_steps_wipe_tail(steps, pipe.size, e) < 0 || bmr_target_flush(steps->target, e) < 0)
 		return -1;
 	if (r->read_back && bmr_body_read_back(run->body, &pipe, &result->rewritten, e) < 0)
 		return -1;
-	if (check_unchanged(r, e) < 0 || make_bootable(run, e) < 0)
+	first = bmr_body_first(run->body, &len);
+	if (check_unchanged(r, e) < 0 || bmr_steps_finish(steps, first, len, e) < 0)
 		return -1;
 	result->size = pipe.size;
+	result->has_sha256 = true;
 	result->sha256 = pipe.sha256;
-	result->rewritten += run->checked.rewritten;
+	result->rewritten += steps->checked.rewritten;
 	return 0;
-}
-
-static int not_written(const struct bmr_restore *r, const char *what, struct bmr_err *e)
-{
-	return bmr_err_while(e, "%s; '%s' was not written", what, r->target->path);
-}
-
-/* The last words on a failure: what the disk is now. */
-static int say_state(const struct run *run, struct bmr_err *e)
-{
-	const char *path = run->r->target->path;
-
-	switch (run->state) {
-	case DISK_UNTOUCHED:
-		return bmr_err_while(
-			e, "zeroing the first sector of '%s'; nothing else was written", path);
-	case DISK_UNBOOTABLE:
-		return bmr_err_while(e, "restoring; '%s' is incomplete and does not boot", path);
-	case DISK_FINISHING:
-		break;
-	}
-	return bmr_err_while(e, "writing the first sector, the last of all; do not trust '%s'",
-	                     path);
-}
-
-static int restore_opened(struct run *run, struct bmr_restore_result *result, struct bmr_err *e)
-{
-	const struct bmr_restore *r = run->r;
-	struct bmr_err second; /* after a failure closing has nothing to add */
-	int rc;
-
-	run->checked = (struct bmr_checked){run->target, r->read_back, r->log, 0};
-	rc = restore_body(run, result, e);
-	if (rc < 0) {
-		say_state(run, e);
-		/* Empty, it is a new file for the next try. */
-		if (r->target->is_new)
-			bmr_target_set_size(run->target, 0, &second);
-	}
-	return bmr_target_close(run->target, rc < 0 ? &second : e) < 0 ? -1 : rc;
 }
 
 static int write_and_prove(const struct bmr_restore *r, struct bmr_restore_result *result,
@@ -250,8 +108,11 @@ static int write_and_prove(const struct bmr_restore *r, struct bmr_restore_resul
 
 	rc = bmr_body_open(r, &run.body, e);
 	if (rc == 0)
-		rc = bmr_target_open(r->target, &run.target, e);
-	rc = rc < 0 ? not_written(r, "opening the target", e) : restore_opened(&run, result, e);
+		rc = bmr_steps_open(&run.steps, r, e);
+	if (rc < 0)
+		bmr_steps_not_written(r, "opening the target", e);
+	else
+		rc = bmr_steps_close(&run.steps, restore_body(&run, result, e), e);
 	bmr_body_close(run.body);
 	return rc;
 }
@@ -326,6 +187,7 @@ static int compare_first(const struct bmr_restore *r, struct bmr_restore_result 
 	if (check_digest(r, &found.sha256, e) < 0)
 		return -1;
 	result->size = found.size;
+	result->has_sha256 = true;
 	result->sha256 = found.sha256;
 	result->already = true;
 	return 0;
@@ -340,16 +202,16 @@ static int prepare(const struct bmr_restore *r, struct bmr_image *image,
 	bmr_restore_enter(r, BMR_PHASE_PREPARE);
 	why = why_read_first(r, image);
 	if (bmr_restore_check(image, r->target, e) < 0)
-		return not_written(r, "checking", e);
+		return bmr_steps_not_written(r, "checking", e);
 	if (why && read_first(r, image, why, e) < 0)
-		return not_written(r, "reading the image", e);
+		return bmr_steps_not_written(r, "reading the image", e);
 	if (why && bmr_restore_check(image, r->target, e) < 0)
-		return not_written(r, "checking", e);
+		return bmr_steps_not_written(r, "checking", e);
 	if (r->compare && !r->target->is_new && compare_first(r, result, same, e) < 0)
-		return not_written(r, "comparing", e);
-	if (!*same && r->stop && atomic_load(r->stop)) {
+		return bmr_steps_not_written(r, "comparing", e);
+	if (!*same && bmr_restore_stopped(r)) {
 		bmr_err_set(e, BMR_E_STOPPED, 0, "stopped");
-		return not_written(r, "preparing", e);
+		return bmr_steps_not_written(r, "preparing", e);
 	}
 	return 0;
 }
