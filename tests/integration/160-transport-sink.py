@@ -8,36 +8,8 @@ import time
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "fixtures"))
-from servers import HOST, PYTHON, Http, Nfs, Server, Smb    # noqa: E402
+from servers import Ftp, Http, Nfs, Smb        # noqa: E402
 from transport_case import FIX, MIB, PATIENCE, Case, need, skip   # noqa: E402
-
-FTP = """
-import sys
-from pyftpdlib.authorizers import DummyAuthorizer
-from pyftpdlib.handlers import FTPHandler
-from pyftpdlib.servers import ThreadedFTPServer
-FTPHandler.authorizer = DummyAuthorizer()
-FTPHandler.authorizer.add_user("user", "secret", sys.argv[2], perm="elradfmw")
-ThreadedFTPServer(("127.0.0.1", int(sys.argv[1])), FTPHandler).serve_forever()
-"""
-
-
-class Dav(Http):
-    """nginx that takes PUT."""
-
-    def configure(self):
-        super().configure()
-        conf = self.scratch / "nginx.conf"
-        conf.write_text(conf.read_text().replace(
-            f"root {self.root};",
-            f"root {self.root}; dav_methods PUT; client_max_body_size 0;"))
-
-
-class WritableFtp(Server):
-    scheme = "ftp"
-
-    def argv(self):
-        return [PYTHON, "-c", FTP, str(self.port), str(self.root)]
 
 
 class Files:
@@ -174,10 +146,10 @@ def main():
     root = ("--user", "root", "--password", "secret")
     expect(put("cdrom:/x", b""), 64)
     scenarios(case, "a file", Files(case.root))
-    with Dav(case.root) as server:
+    with Http(case.root, write=True) as server:
         scenarios(case, "http", server, part=None)
         deaths(case, "http", server)
-    with WritableFtp(case.root) as server:
+    with Ftp(case.root, write=True) as server:
         scenarios(case, "ftp", server, *login)
         expect(put(server.url("new"), b"x", "--user", "user", "--password", "no"), 69, "wrong")
         deaths(case, "ftp", server, *login)
