@@ -20,7 +20,7 @@ struct bmr_source_options;
 #define BMR_CHAIN_MOST 64 /* images */
 
 struct bmr_chain_place {
-	enum bmr_chunk_kind kind;              /* DATA, ZERO or UNUSED: never BASE */
+	enum bmr_chunk_kind kind;              /* DATA; or ZERO or UNUSED, and image is 0 */
 	struct bmr_source *source;             /* DATA: the file with the frame ... */
 	uint64_t offset;                       /* ... its first byte there ... */
 	uint32_t stored;                       /* ... its bytes there ... */
@@ -44,6 +44,11 @@ void bmr_chain_find(const struct bmr_chain *c, uint32_t chunk, struct bmr_chain_
 
 /* The newest manifest: sizes, facts. */
 const struct bmr_manifest *bmr_chain_manifest(const struct bmr_chain *c);
+
+/* How many images; and each of them, 0 the newest one, with its source unless that is NULL. */
+uint32_t bmr_chain_count(const struct bmr_chain *c);
+const struct bmr_manifest *bmr_chain_image(const struct bmr_chain *c, uint32_t image,
+                                           struct bmr_source **source);
 
 /* Is every image of the chain still the same file?  Errors: BMR_E_DATA, those of opening. */
 int bmr_chain_check_unchanged(struct bmr_chain *c, struct bmr_err *e);

@@ -1,0 +1,153 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "imaging/chunk_reader.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include "base/digest.h"
+#include "base/err.h"
+#include "imaging/chain.h"
+#include "imaging/frame.h"
+#include "imaging/phase.h"
+#include "imaging/pipe.h"
+#include "transport/source.h"
+
+struct bmr_chunk_reader {
+	struct bmr_restore_progress *progress; /* may be NULL */
+	uint32_t chunk_size;
+	uint8_t *frame;
+	size_t frame_room;
+	uint8_t *data;
+	struct bmr_digest *digest;
+	struct bmr_unpacker *unpackers[BMR_PACK_NONE + 1]; /* opened when first needed: the images
+							      of a chain may be packed differently */
+};
+
+static int allocate(struct bmr_chunk_reader *r, struct bmr_err *e)
+{
+	r->frame_room = BMR_STORED_MOST((size_t)r->chunk_size);
+	r->frame = malloc(r->frame_room);
+	r->data = aligned_alloc(BMR_CHUNK_ALIGN, r->chunk_size);
+	if (!r->frame || !r->data)
+		return bmr_err_nomem(e, "a chunk");
+	return bmr_digest_open(&r->digest, e);
+}
+
+int bmr_chunk_reader_open(uint32_t chunk_size, struct bmr_restore_progress *progress,
+                          struct bmr_chunk_reader **out, struct bmr_err *e)
+{
+	struct bmr_chunk_reader *r = calloc(1, sizeof *r);
+
+	if (!r)
+		return bmr_err_nomem(e, "a reader of chunks");
+	r->progress = progress;
+	r->chunk_size = chunk_size;
+	if (allocate(r, e) < 0) {
+		bmr_chunk_reader_close(r);
+		return -1;
+	}
+	*out = r;
+	return 0;
+}
+
+void bmr_chunk_reader_close(struct bmr_chunk_reader *r)
+{
+	if (!r)
+		return;
+	for (unsigned i = 0; i < sizeof r->unpackers / sizeof *r->unpackers; i++)
+		bmr_unpacker_close(r->unpackers[i]);
+	bmr_digest_close(r->digest);
+	free(r->frame);
+	free(r->data);
+	free(r);
+}
+
+static int fetch(struct bmr_chunk_reader *r, const struct bmr_chain_place *place, struct bmr_err *e)
+{
+	size_t got;
+
+	if (place->stored > r->frame_room)
+		return bmr_err_set(e, BMR_E_DATA, 0, "a frame of %" PRIu32 " bytes is too long",
+		                   place->stored);
+	if (bmr_source_read(place->source, r->frame, place->stored, place->offset, &got, e) < 0)
+		return -1;
+	if (got == place->stored)
+		return 0;
+	return bmr_err_set(e, BMR_E_DATA, 0, "the image '%s' ends within a frame",
+	                   bmr_source_name(place->source));
+}
+
+static int unpack(struct bmr_chunk_reader *r, const struct bmr_chain_place *place, uint32_t len,
+                  struct bmr_err *e)
+{
+	struct bmr_unpacker **unpacker = &r->unpackers[place->pack];
+
+	if (!*unpacker && bmr_unpacker_open(place->pack, unpacker, e) < 0)
+		return -1;
+	return bmr_unpacker_run(*unpacker, r->frame, place->stored, r->data, len, e);
+}
+
+static int check(struct bmr_chunk_reader *r, const struct bmr_chain_place *place, uint32_t len,
+                 struct bmr_err *e)
+{
+	struct bmr_digest_value digest;
+
+	if (bmr_digest_of(r->digest, r->data, len, &digest, e) < 0)
+		return -1;
+	if (bmr_digest_equal(&digest, place->digest))
+		return 0;
+	return bmr_err_set(e, BMR_E_DATA, 0, "its content is not what its SHA-256 says");
+}
+
+static uint64_t now_ns(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
+}
+
+/* One stage has ended, and the next begins. */
+static void count_time(struct bmr_chunk_reader *r, enum bmr_stage stage, uint64_t *since)
+{
+	uint64_t now = now_ns();
+
+	if (r->progress)
+		atomic_fetch_add(&r->progress->stage_ns[stage], now - *since);
+	*since = now;
+}
+
+static int get(struct bmr_chunk_reader *r, const struct bmr_chain_place *place, uint32_t len,
+               struct bmr_err *e)
+{
+	uint64_t since = now_ns();
+
+	if (fetch(r, place, e) < 0)
+		return -1;
+	count_time(r, BMR_STAGE_FETCH, &since);
+	if (unpack(r, place, len, e) < 0)
+		return -1;
+	count_time(r, BMR_STAGE_UNPACK, &since);
+	if (check(r, place, len, e) < 0)
+		return -1;
+	count_time(r, BMR_STAGE_HASH, &since);
+	return 0;
+}
+
+int bmr_chunk_reader_get(struct bmr_chunk_reader *r, const struct bmr_chain_place *place,
+                         uint32_t len, const uint8_t **data, const uint8_t **frame,
+                         struct bmr_err *e)
+{
+	if (get(r, place, len, e) < 0)
+		return bmr_err_while(e, "reading %" PRIu32 " bytes at byte %" PRIu64 " of '%s'",
+		                     place->stored, place->offset, bmr_source_name(place->source));
+	if (r->progress) {
+		atomic_fetch_add(&r->progress->pipe.fetched, place->stored);
+		atomic_fetch_add(&r->progress->pipe.decoded, len);
+	}
+	*data = r->data;
+	if (frame)
+		*frame = r->frame;
+	return 0;
+}

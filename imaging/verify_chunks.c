@@ -1,0 +1,431 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "imaging/verify_chunks.h"
+
+#include <inttypes.h>
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "base/digest.h"
+#include "base/err.h"
+#include "base/size.h"
+#include "imaging/chain.h"
+#include "imaging/chunk_reader.h"
+#include "imaging/container.h"
+#include "imaging/phase.h"
+#include "imaging/pipe.h"
+#include "imaging/target.h"
+#include "imaging/zero.h"
+#include "transport/source.h"
+
+#define MEMORY ((size_t)48 * 1024 * 1024) /* of all workers */
+#define LOOK_MS 100                       /* how often the order to stop is looked for */
+
+struct run {
+	const struct bmr_verify_chunks *v; /* read-only while threads run, as is all down to lock */
+	const struct bmr_manifest *manifest;
+	struct bmr_target *target;
+	uint32_t chunks;
+	uint64_t units; /* of work: the chunks; without a target then the entries, for their runs */
+
+	pthread_mutex_t lock; /* guards all below */
+	pthread_cond_t ended;
+	uint64_t next;    /* unit that a worker takes */
+	unsigned working; /* threads */
+	bool failed;
+	uint64_t failed_at;
+	struct bmr_err err; /* of the lowest unit that failed */
+	struct bmr_verify_chunks_result *result;
+};
+
+struct worker { /* what one thread needs */
+	struct run *run;
+	struct bmr_chunk_reader *reader;
+	struct bmr_digest *digest;
+	uint8_t *disk;
+	uint8_t *zeros; /* what a run should be stored as */
+};
+
+/* --- results --- */
+
+/* Keep the first ones, whatever the order in which threads find them. */
+static void keep(struct bmr_verify_list *list, const struct bmr_wrong_chunk *wrong)
+{
+	unsigned at = list->named;
+
+	list->count++;
+	while (at > 0 && list->chunks[at - 1].chunk > wrong->chunk)
+		at--;
+	if (at == BMR_VERIFY_NAMED)
+		return;
+	if (list->named < BMR_VERIFY_NAMED)
+		list->named++;
+	memmove(&list->chunks[at + 1], &list->chunks[at],
+	        (list->named - 1 - at) * sizeof list->chunks[0]);
+	list->chunks[at] = *wrong;
+}
+
+static void found(struct run *r, struct bmr_verify_list *list, uint32_t chunk, uint64_t offset,
+                  const char *reason)
+{
+	struct bmr_wrong_chunk wrong = {.chunk = chunk, .offset = offset};
+
+	snprintf(wrong.reason, sizeof wrong.reason, "%s", reason);
+	pthread_mutex_lock(&r->lock);
+	keep(list, &wrong);
+	pthread_mutex_unlock(&r->lock);
+}
+
+static uint64_t offset_of(const struct run *r, uint32_t chunk)
+{
+	return (uint64_t)chunk * r->manifest->head.chunk_size;
+}
+
+/* Damage is a result, and the next chunk is looked at; all else ends the run. */
+static int found_bad(struct run *r, uint32_t chunk, const struct bmr_err *e)
+{
+	if (e->code != BMR_E_DATA)
+		return -1;
+	found(r, &r->result->bad, chunk, offset_of(r, chunk), e->msg);
+	return 0;
+}
+
+static void count(struct run *r, uint64_t *counter, uint64_t bytes)
+{
+	pthread_mutex_lock(&r->lock);
+	*counter += bytes;
+	pthread_mutex_unlock(&r->lock);
+}
+
+/* --- the image --- */
+
+static int check_image_chunk(struct worker *w, uint32_t chunk, struct bmr_err *e)
+{
+	struct run *r = w->run;
+	uint32_t len = bmr_manifest_chunk_len(r->manifest, chunk);
+	struct bmr_chain_place place;
+	const uint8_t *data;
+
+	bmr_chain_find(r->v->chain, chunk, &place);
+	if (place.kind == BMR_CHUNK_UNUSED) {
+		count(r, &r->result->unused, len);
+		return 0;
+	}
+	count(r, &r->result->checked, len);
+	if (place.kind == BMR_CHUNK_ZERO ||
+	    bmr_chunk_reader_get(w->reader, &place, len, &data, NULL, e) == 0)
+		return 0;
+	return found_bad(r, chunk, e);
+}
+
+/* What a run of zeros is stored as is for other tools, and always the same. */
+static int check_run(struct worker *w, const struct bmr_manifest_entry *entry, struct bmr_err *e)
+{
+	struct run *r = w->run;
+	const struct bmr_manifest *m;
+	struct bmr_source *source;
+	uint64_t size = offset_of(r, entry->count);
+	size_t len;
+	size_t got;
+
+	m = bmr_chain_image(r->v->chain, 0, &source);
+	size = bmr_size_min(size, m->head.disk_size - offset_of(r, entry->first));
+	len = bmr_zero_frame(size, NULL, 0);
+	if (entry->kind == BMR_CHUNK_DATA || entry->kind == BMR_CHUNK_BASE ||
+	    m->head.pack != BMR_PACK_ZSTD)
+		return 0;
+	if (len == entry->stored) {
+		bmr_zero_frame(size, w->zeros, len);
+		if (bmr_source_read(source, w->zeros + len, len, entry->offset, &got, e) < 0)
+			return found_bad(r, entry->first, e);
+		if (got == len && memcmp(w->zeros, w->zeros + len, len) == 0)
+			return 0;
+	}
+	bmr_err_set(e, BMR_E_DATA, 0,
+	            "the frame of zeros at byte %" PRIu64 " of '%s' is not what it should be",
+	            entry->offset, bmr_source_name(source));
+	return found_bad(r, entry->first, e);
+}
+
+/* --- the disk --- */
+
+static size_t first_difference(const uint8_t *a, const uint8_t *b, size_t len)
+{
+	size_t i = 0;
+
+	while (i < len && a[i] == b[i])
+		i++;
+	return i;
+}
+
+/* Does it still matter where exactly a chunk differs? */
+static bool will_be_named(struct run *r, uint32_t chunk)
+{
+	const struct bmr_verify_list *list = &r->result->differing;
+	bool named;
+
+	pthread_mutex_lock(&r->lock);
+	named = list->named < BMR_VERIFY_NAMED || chunk < list->chunks[list->named - 1].chunk;
+	pthread_mutex_unlock(&r->lock);
+	return named;
+}
+
+/* w->disk holds what the disk has. */
+static int found_difference(struct worker *w, uint32_t chunk, const struct bmr_chain_place *place,
+                            uint32_t len, struct bmr_err *e)
+{
+	struct run *r = w->run;
+	const uint8_t *data;
+	size_t at = 0;
+
+	if (place->kind == BMR_CHUNK_ZERO) {
+		while (at < len && w->disk[at] == 0)
+			at++;
+	} else if (will_be_named(r, chunk)) {
+		if (bmr_chunk_reader_get(w->reader, place, len, &data, NULL, e) == 0)
+			at = first_difference(w->disk, data, len) % len;
+		else if (found_bad(r, chunk, e) < 0)
+			return -1;
+	}
+	found(r, &r->result->differing, chunk, offset_of(r, chunk) + at, "its content is another");
+	return 0;
+}
+
+/* The whole sectors of a chunk: an image may end in the middle of one. */
+static int read_disk(struct worker *w, uint32_t chunk, uint32_t len, struct bmr_err *e)
+{
+	const struct bmr_target_info *info = w->run->v->target;
+	uint64_t off = offset_of(w->run, chunk);
+
+	if (!bmr_size_inside(off, len, info->size))
+		return bmr_err_set(e, BMR_E_TARGET, 0, "the disk ends at byte %" PRIu64,
+		                   info->size);
+	len = (len + info->sector - 1) / info->sector * info->sector;
+	return bmr_target_read(w->run->target, w->disk, len, off, e);
+}
+
+static int disk_agrees(struct worker *w, const struct bmr_chain_place *place, uint32_t len,
+                       bool *agrees, struct bmr_err *e)
+{
+	struct bmr_digest_value digest;
+
+	if (place->kind == BMR_CHUNK_ZERO) {
+		*agrees = bmr_zero_is(w->disk, len);
+		return 0;
+	}
+	if (bmr_digest_of(w->digest, w->disk, len, &digest, e) < 0)
+		return -1;
+	*agrees = bmr_digest_equal(&digest, place->digest);
+	return 0;
+}
+
+static int check_disk_chunk(struct worker *w, uint32_t chunk, struct bmr_err *e)
+{
+	struct run *r = w->run;
+	uint32_t len = bmr_manifest_chunk_len(r->manifest, chunk);
+	struct bmr_chain_place place;
+	bool agrees;
+
+	bmr_chain_find(r->v->chain, chunk, &place);
+	if (place.kind == BMR_CHUNK_UNUSED) {
+		count(r, &r->result->unused, len);
+		return 0;
+	}
+	count(r, &r->result->checked, len);
+	if (read_disk(w, chunk, len, e) < 0) {
+		found(r, &r->result->differing, chunk, offset_of(r, chunk), e->msg);
+		return 0;
+	}
+	atomic_fetch_add(&r->v->progress->verified, len);
+	if (disk_agrees(w, &place, len, &agrees, e) < 0)
+		return -1;
+	return agrees ? 0 : found_difference(w, chunk, &place, len, e);
+}
+
+/* --- threads --- */
+
+static bool claim(struct run *r, uint64_t *unit)
+{
+	bool go;
+
+	pthread_mutex_lock(&r->lock);
+	go = !r->failed && r->next < r->units;
+	if (go)
+		*unit = r->next++;
+	pthread_mutex_unlock(&r->lock);
+	return go;
+}
+
+static void fail(struct run *r, uint64_t unit, const struct bmr_err *err)
+{
+	pthread_mutex_lock(&r->lock);
+	if (!r->failed || unit < r->failed_at) {
+		r->failed = true;
+		r->failed_at = unit;
+		r->err = *err;
+	}
+	pthread_mutex_unlock(&r->lock);
+}
+
+static int do_unit(struct worker *w, uint64_t unit, struct bmr_err *e)
+{
+	struct run *r = w->run;
+
+	if (atomic_load(r->v->stop))
+		return bmr_err_set(e, BMR_E_STOPPED, 0, "stopped");
+	if (unit >= r->chunks)
+		return check_run(w, &r->manifest->entries[unit - r->chunks], e);
+	return r->target ? check_disk_chunk(w, (uint32_t)unit, e)
+	                 : check_image_chunk(w, (uint32_t)unit, e);
+}
+
+static void *worker_main(void *arg)
+{
+	struct worker *w = arg;
+	struct run *r = w->run;
+	struct bmr_err err;
+	uint64_t unit;
+
+	while (claim(r, &unit))
+		if (do_unit(w, unit, &err) < 0)
+			fail(r, unit, &err);
+	pthread_mutex_lock(&r->lock);
+	r->working--;
+	pthread_cond_signal(&r->ended);
+	pthread_mutex_unlock(&r->lock);
+	return NULL;
+}
+
+static int prepare_worker(struct run *r, struct worker *w, struct bmr_err *e)
+{
+	uint32_t chunk_size = r->manifest->head.chunk_size;
+
+	w->run = r;
+	if (bmr_chunk_reader_open(chunk_size, r->v->progress, &w->reader, e) < 0 ||
+	    bmr_digest_open(&w->digest, e) < 0)
+		return -1;
+	if (r->target)
+		w->disk = aligned_alloc(BMR_CHUNK_ALIGN, chunk_size);
+	else
+		w->zeros = malloc(2 * bmr_zero_frame(BMR_ZERO_FRAME_MOST, NULL, 0));
+	return w->disk || w->zeros ? 0 : bmr_err_nomem(e, "verifying");
+}
+
+static void clear_worker(struct worker *w)
+{
+	bmr_chunk_reader_close(w->reader);
+	bmr_digest_close(w->digest);
+	free(w->disk);
+	free(w->zeros);
+}
+
+/* Reads of the base images end by the order to stop too, which only their chain can give. */
+static void wait_for_workers(struct run *r)
+{
+	bool told = false;
+
+	pthread_mutex_lock(&r->lock);
+	while (r->working > 0) {
+		struct timespec until;
+
+		clock_gettime(CLOCK_MONOTONIC, &until);
+		until.tv_nsec += LOOK_MS * 1000000L;
+		until.tv_sec += until.tv_nsec / 1000000000L;
+		until.tv_nsec %= 1000000000L;
+		pthread_cond_timedwait(&r->ended, &r->lock, &until);
+		if (atomic_load(r->v->stop) && !told)
+			bmr_chain_stop(r->v->chain);
+		told = atomic_load(r->v->stop);
+	}
+	pthread_mutex_unlock(&r->lock);
+}
+
+static int start_worker(struct run *r, struct worker *w, pthread_t *thread, struct bmr_err *e)
+{
+	int rc;
+
+	if (prepare_worker(r, w, e) < 0)
+		return -1;
+	pthread_mutex_lock(&r->lock);
+	r->working++;
+	pthread_mutex_unlock(&r->lock);
+	rc = pthread_create(thread, NULL, worker_main, w);
+	if (rc == 0)
+		return 0;
+	pthread_mutex_lock(&r->lock);
+	r->working--;
+	pthread_mutex_unlock(&r->lock);
+	return bmr_err_set(e, BMR_E_NOMEM, rc, "cannot start a thread");
+}
+
+static unsigned worker_count(const struct run *r)
+{
+	size_t most = MEMORY / (3 * (size_t)r->manifest->head.chunk_size);
+	unsigned want = bmr_pipe_workers();
+	struct bmr_source *source;
+
+	bmr_chain_image(r->v->chain, 0, &source);
+	if (want < bmr_source_depth(source))
+		want = bmr_source_depth(source);
+	return want < most ? want : (unsigned)most;
+}
+
+static int run_workers(struct run *r, struct bmr_err *e)
+{
+	struct worker workers[BMR_WORKERS_MAX] = {0};
+	pthread_t threads[BMR_WORKERS_MAX];
+	unsigned wanted = worker_count(r);
+	unsigned started = 0;
+
+	while (started < wanted && start_worker(r, &workers[started], &threads[started], e) == 0)
+		started++;
+	if (started < wanted)
+		fail(r, 0, e);
+	wait_for_workers(r);
+	for (unsigned i = 0; i < started; i++)
+		pthread_join(threads[i], NULL);
+	for (unsigned i = 0; i < BMR_WORKERS_MAX; i++)
+		clear_worker(&workers[i]);
+	if (!r->failed)
+		return 0;
+	*e = r->err;
+	return -1;
+}
+
+static int open_target(struct run *r, struct bmr_err *e)
+{
+	if (!r->v->target)
+		return 0;
+	if (bmr_target_open_readonly(r->v->target, &r->target, e) < 0)
+		return -1;
+	return bmr_target_drop_cache(r->target, e);
+}
+
+int bmr_verify_chunks_run(const struct bmr_verify_chunks *verify,
+                          struct bmr_verify_chunks_result *result, struct bmr_err *e)
+{
+	const struct bmr_manifest *m = bmr_chain_manifest(verify->chain);
+	struct run r = {
+		.v = verify, .manifest = m, .chunks = bmr_manifest_chunks(m), .result = result};
+	struct bmr_err ignored; /* closing what was only read */
+	pthread_condattr_t monotonic;
+	int rc;
+
+	memset(result, 0, sizeof *result);
+	r.units = (uint64_t)r.chunks + (verify->target ? 0 : m->entry_count);
+	pthread_mutex_init(&r.lock, NULL);
+	pthread_condattr_init(&monotonic);
+	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+	pthread_cond_init(&r.ended, &monotonic);
+	rc = open_target(&r, e);
+	if (rc == 0)
+		rc = run_workers(&r, e);
+	bmr_target_close(r.target, &ignored);
+	pthread_cond_destroy(&r.ended);
+	pthread_condattr_destroy(&monotonic);
+	pthread_mutex_destroy(&r.lock);
+	return rc;
+}
