@@ -36,6 +36,8 @@ struct bmr_used_options {
 	bool all;                   /* everything counts as used; facts are gathered all the same */
 	struct bmr_manifest *facts; /* gets "table.*", "partition.N.*", "lvm.*": what was found, and
 				       "….capture" why a range is taken whole; may be NULL */
+	unsigned limit_ms;          /* of each program that is asked; 0: ten minutes and more for
+				       large disks */
 	struct bmr_log *log;        /* doubts are said here; may be NULL */
 	const atomic_bool *stop;    /* true: end soon with BMR_E_STOPPED; may be NULL */
 };
