@@ -12,6 +12,7 @@
 #include "agent/choose.h"
 #include "agent/credentials.h"
 #include "agent/finish.h"
+#include "agent/job_internal.h"
 #include "agent/session.h"
 #include "base/cleanup.h"
 #include "base/err.h"
@@ -19,14 +20,11 @@
 #include "base/size.h"
 #include "imaging/disk.h"
 #include "imaging/select.h"
-#include "imaging/verify.h"
 #include "transport/url.h"
 
 #define SOURCE_DISKS_MAX 16
-#define BYTES_TEXT_SIZE 32
 
-/* "2,147,483,648 bytes (2.00 GiB)"; returns buf. */
-static char *bytes_text(uint64_t bytes, char *buf, size_t len)
+char *bmr_job_bytes_text(uint64_t bytes, char *buf, size_t len)
 {
 	char size[16];
 	char digits[24];
@@ -171,13 +169,14 @@ int bmr_job_check_target(struct bmr_job *job, const struct bmr_target_info *targ
 	return bmr_restore_check(&job->image, target, e);
 }
 
-static void show_target(struct bmr_job *job, const struct bmr_target_info *target)
+void bmr_job_show_target(struct bmr_job *job, const struct bmr_target_info *target)
 {
-	char size[BYTES_TEXT_SIZE + 32];
+	char size[BMR_BYTES_TEXT_SIZE];
 	char text[400];
 
 	snprintf(text, sizeof text, "%s  %s", target->path,
-	         target->is_new ? "a new file" : bytes_text(target->size, size, sizeof size));
+	         target->is_new ? "a new file"
+	                        : bmr_job_bytes_text(target->size, size, sizeof size));
 	bmr_screen_fact(job->session->screen, "target", text);
 }
 
@@ -196,7 +195,7 @@ void bmr_job_plan(struct bmr_job *job, const struct bmr_target_info *target)
 	const struct bmr_params *p = &s->options->params;
 	struct bmr_target_info copy = *target;
 
-	show_target(job, target);
+	bmr_job_show_target(job, target);
 	bmr_screen_say(s->screen, "plan: 1 zero LBA 0, flush; 2 write all but the first MiB;");
 	bmr_screen_say(s->screen, p->verify != BMR_VERIFY_NONE
 	                                  ? "      3 flush, read everything back and compare;"
@@ -211,7 +210,7 @@ void bmr_job_plan(struct bmr_job *job, const struct bmr_target_info *target)
 
 /* --- doing it --- */
 
-static double now_s(void)
+double bmr_job_now(void)
 {
 	struct timespec t;
 
@@ -226,7 +225,7 @@ static void phase_event(void *ctx, enum bmr_phase phase)
 	bmr_events_text(s->events, "phase", "phase", bmr_phase_name(phase));
 }
 
-static void watch(struct bmr_job *job)
+void bmr_job_watch(struct bmr_job *job)
 {
 	struct bmr_err ignored; /* a restore that nobody sees is still a restore */
 	uint64_t disk = job->image.size ? job->image.size : job->image.at_least;
@@ -240,7 +239,7 @@ struct outcome { /* for the last event and the last words */
 	const char *target;
 	uint64_t size;
 	const struct bmr_digest_value *sha256;
-	const struct bmr_restore_result *restored; /* NULL: verified */
+	const struct bmr_restore_result *restored;
 	double seconds;
 };
 
@@ -284,8 +283,7 @@ static const char *restored_words(const struct bmr_restore_result *result)
 	return result->proven ? "read back and right" : "NOT read back, as ordered by verify=none";
 }
 
-/* In the live system the machine does something next: "\nbmr: next: reboot". */
-static const char *next_words(const struct bmr_session *s, char *buf, size_t len)
+const char *bmr_job_next_text(const struct bmr_session *s, char *buf, size_t len)
 {
 	if (!s->live)
 		return "";
@@ -298,17 +296,17 @@ static void say_restored(const struct outcome *o)
 {
 	char next[64];
 	char memory[16];
-	char bytes[BYTES_TEXT_SIZE + 32];
+	char bytes[BMR_BYTES_TEXT_SIZE];
 	char digest[BMR_DIGEST_TEXT_SIZE];
 	char lines[512];
 	char title[320];
 
 	snprintf(title, sizeof title, "bmr: restored %s", o->target);
 	snprintf(lines, sizeof lines, "bmr: %s, %s, %.1f s, memory %s\nbmr: sha256 %s%s",
-	         bytes_text(o->size, bytes, sizeof bytes), restored_words(o->restored), o->seconds,
-	         bmr_size_text(peak_memory(), memory, sizeof memory),
+	         bmr_job_bytes_text(o->size, bytes, sizeof bytes), restored_words(o->restored),
+	         o->seconds, bmr_size_text(peak_memory(), memory, sizeof memory),
 	         bmr_digest_text(o->sha256, digest),
-	         next_words(o->job->session, next, sizeof next));
+	         bmr_job_next_text(o->job->session, next, sizeof next));
 	bmr_screen_result(o->job->session->screen, true, title, lines);
 }
 
@@ -330,82 +328,18 @@ int bmr_job_restore(struct bmr_job *job, const struct bmr_target_info *target, s
 		.ctx = s,
 	};
 	struct bmr_restore_result result;
-	struct outcome outcome = {job, target->path, 0, &result.sha256, &result, now_s()};
+	struct outcome outcome = {job, target->path, 0, &result.sha256, &result, bmr_job_now()};
 	int rc;
 
-	show_target(job, target);
-	watch(job);
+	bmr_job_show_target(job, target);
+	bmr_job_watch(job);
 	rc = bmr_restore_run(&restore, &result, e);
 	bmr_screen_unwatch(s->screen);
 	if (rc < 0)
 		return -1;
 	outcome.size = result.size;
-	outcome.seconds = now_s() - outcome.seconds;
+	outcome.seconds = bmr_job_now() - outcome.seconds;
 	bmr_events_send(s->events, "restored", add_outcome, &outcome);
 	say_restored(&outcome);
-	return 0;
-}
-
-static int judge_verified(struct bmr_job *job, const struct bmr_target_info *target,
-                          const struct bmr_verify_result *result, struct bmr_err *e)
-{
-	if (result->differing > 0)
-		return bmr_err_set(
-			e, BMR_E_TARGET, 0,
-			"'%s' does not hold the image: %" PRIu64 " of %" PRIu64
-			" MiB differ, the first at byte %" PRIu64 " (sector %" PRIu64 ")",
-			target->path, result->differing, (result->size + BMR_MIB - 1) / BMR_MIB,
-			result->first_difference, result->first_difference / target->sector);
-	if (job->has_sha256 && !bmr_digest_equal(&job->sha256, &result->sha256))
-		return bmr_err_set(e, BMR_E_DATA, 0, "the image's SHA-256 is not the expected one");
-	return 0;
-}
-
-static void say_verified(const struct outcome *o)
-{
-	char next[64];
-	char bytes[BYTES_TEXT_SIZE + 32];
-	char digest[BMR_DIGEST_TEXT_SIZE];
-	char lines[512];
-	char title[320];
-
-	snprintf(title, sizeof title,
-	         o->target ? "bmr: verified: %s holds the image"
-	                   : "bmr: verified: the image is whole",
-	         o->target);
-	snprintf(lines, sizeof lines, "bmr: %s, %.1f s\nbmr: sha256 %s%s",
-	         bytes_text(o->size, bytes, sizeof bytes), o->seconds,
-	         bmr_digest_text(o->sha256, digest),
-	         next_words(o->job->session, next, sizeof next));
-	bmr_screen_result(o->job->session->screen, true, title, lines);
-}
-
-int bmr_job_verify(struct bmr_job *job, const struct bmr_target_info *target, struct bmr_err *e)
-{
-	struct bmr_session *s = job->session;
-	struct bmr_verify verify = {
-		.source = job->source,
-		.image = &job->image,
-		.target = target,
-		.progress = &job->progress,
-		.stop = &s->stop,
-	};
-	struct bmr_verify_result result;
-	struct outcome outcome = {job,    target ? target->path : NULL, 0, &result.sha256, NULL,
-	                          now_s()};
-	int rc;
-
-	if (target)
-		show_target(job, target);
-	atomic_store(&job->progress.phase, BMR_PHASE_COMPARE);
-	watch(job);
-	rc = bmr_verify_run(&verify, &result, e);
-	bmr_screen_unwatch(s->screen);
-	if (rc < 0 || judge_verified(job, target, &result, e) < 0)
-		return -1;
-	outcome.size = result.size;
-	outcome.seconds = now_s() - outcome.seconds;
-	bmr_events_send(s->events, "verified", add_outcome, &outcome);
-	say_verified(&outcome);
 	return 0;
 }

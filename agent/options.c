@@ -19,6 +19,7 @@ static const struct {
 	{'e', "events", "FILE", "append NDJSON events to FILE; '-' is standard output"},
 	{'j', "json", NULL, "answer in JSON"},
 	{'p', "plan", NULL, "say what would be done, and write nothing"},
+	{'s', "stats", "json|csv", "print the figures of the run at its end"},
 	{'h', "help", NULL, "show this"},
 };
 
@@ -48,7 +49,18 @@ static void build_table(const struct bmr_option_rules *rules, struct option *tab
 	table[n] = (struct option){0};
 }
 
-static void take_own(struct bmr_options *o, char letter, const char *value)
+static int take_stats(struct bmr_options *o, const char *value, struct bmr_err *e)
+{
+	if (strcmp(value, "json") == 0)
+		o->stats = BMR_STATS_JSON;
+	else if (strcmp(value, "csv") == 0)
+		o->stats = BMR_STATS_CSV;
+	else
+		return bmr_err_set(e, BMR_E_USAGE, 0, "--stats is json or csv, not '%s'", value);
+	return 0;
+}
+
+static int take_own(struct bmr_options *o, char letter, const char *value, struct bmr_err *e)
 {
 	switch (letter) {
 	case 'c':
@@ -63,9 +75,12 @@ static void take_own(struct bmr_options *o, char letter, const char *value)
 	case 'p':
 		o->plan = true;
 		break;
+	case 's':
+		return take_stats(o, value, e);
 	default:
 		o->help = true;
 	}
+	return 0;
 }
 
 /* What getopt_long has just complained of; it moves words, so their place before does not tell. */
@@ -89,10 +104,8 @@ static int take(struct bmr_options *o, int found, const char *word, const char *
 	if (found == ':')
 		return bmr_err_set(e, BMR_E_USAGE, 0, "option '%s' needs a value; see --help",
 		                   word);
-	if (found >= OWN_FIRST) {
-		take_own(o, own_options[found - OWN_FIRST].letter, value);
-		return 0;
-	}
+	if (found >= OWN_FIRST)
+		return take_own(o, own_options[found - OWN_FIRST].letter, value, e);
 	return bmr_params_set(&o->params, params[found].name, value, e);
 }
 

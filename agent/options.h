@@ -11,21 +11,29 @@
 
 struct bmr_err;
 
+enum bmr_stats_format {
+	BMR_STATS_NONE,
+	BMR_STATS_JSON,
+	BMR_STATS_CSV,
+};
+
 struct bmr_options {
 	struct bmr_params params;
-	bool json;           /* --json */
-	bool plan;           /* --plan */
-	bool help;           /* --help: usage is to be printed, arguments were not checked */
-	const char *events;  /* --events FILE, NULL none */
-	const char *cmdline; /* --cmdline TEXT, NULL none */
-	char **arguments;    /* what is not an option; belongs to argv */
+	bool json; /* --json */
+	bool plan; /* --plan */
+	bool help; /* --help: usage is to be printed, arguments were not checked */
+	enum bmr_stats_format stats; /* --stats */
+	const char *events;          /* --events FILE, NULL none */
+	const char *cmdline;         /* --cmdline TEXT, NULL none */
+	char **arguments;            /* what is not an option; belongs to argv */
 	int argument_count;
 };
 
 /* What a subcommand takes. */
 struct bmr_option_rules {
 	char scope;            /* its letter in params.def */
-	const char *own;       /* its own options: letters of j(son) p(lan) e(vents) c(mdline) */
+	const char *own;       /* its own options: letters of j(son) p(lan) e(vents) c(mdline)
+	                          s(tats) */
 	const char *arguments; /* for the usage line: "IMAGE DISK" */
 	int least, most;       /* how many arguments */
 };

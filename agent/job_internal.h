@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* job_internal.h - what the parts of job.h share: job.c, job_verify.c. */
+#ifndef BMR_AGENT_JOB_INTERNAL_H
+#define BMR_AGENT_JOB_INTERNAL_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+struct bmr_job;
+struct bmr_session;
+struct bmr_target_info;
+
+#define BMR_BYTES_TEXT_SIZE 64
+
+/* "2,147,483,648 bytes (2.00 GiB)"; returns buf. */
+char *bmr_job_bytes_text(uint64_t bytes, char *buf, size_t len);
+
+/* In the live system the machine does something next: "\nbmr: next: reboot"; else "". */
+const char *bmr_job_next_text(const struct bmr_session *s, char *buf, size_t len);
+
+void bmr_job_show_target(struct bmr_job *job, const struct bmr_target_info *target);
+
+/* Show the job's progress until bmr_screen_unwatch. */
+void bmr_job_watch(struct bmr_job *job);
+
+/* Seconds of a clock that is never set. */
+double bmr_job_now(void);
+
+#endif
