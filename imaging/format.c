@@ -62,12 +62,36 @@ static bool matches(const uint8_t *head, size_t len, const struct magic *m)
 	return m->offset + m->len <= len && memcmp(head + m->offset, m->bytes, m->len) == 0;
 }
 
-/* zstd allows skippable frames (184D2A50 to 5F, little-endian) before the first data; lz4 has the
- * same ones, but nothing writes them first. */
-static bool is_skippable(const uint8_t *head, size_t len)
+/* zstd and lz4 have the same skippable frames (184D2A50 to 5F, little-endian), which may stand before
+ * the first data.  Returns the bytes of the one that head begins with (UINT64_MAX: not in sight); 0:
+ * none. */
+static uint64_t skippable(const uint8_t *head, size_t len)
 {
-	return len >= 4 && (head[0] & 0xf0) == 0x50 && head[1] == 0x2a && head[2] == 0x4d &&
-	       head[3] == 0x18;
+	uint64_t payload;
+
+	if (len < 4 || (head[0] & 0xf0) != 0x50 || head[1] != 0x2a || head[2] != 0x4d ||
+	    head[3] != 0x18)
+		return 0;
+	if (len < 8)
+		return UINT64_MAX;
+	payload = head[4] | (uint64_t)head[5] << 8 | (uint64_t)head[6] << 16 |
+	          (uint64_t)head[7] << 24;
+	return 8 + payload;
+}
+
+/* Whose skippable frames are these?  zstd's, if what follows them is not in sight. */
+static enum bmr_format behind_skippable(const uint8_t *head, size_t len)
+{
+	uint64_t frame;
+
+	while ((frame = skippable(head, len)) > 0) {
+		if (frame > len)
+			return BMR_FORMAT_ZSTD;
+		head += frame;
+		len -= (size_t)frame;
+	}
+	return len >= 4 && memcmp(head, "\x04\x22\x4d\x18", 4) == 0 ? BMR_FORMAT_LZ4
+	                                                            : BMR_FORMAT_ZSTD;
 }
 
 /* No boot sector is 512 bytes of text; error pages and checksum files are. */
@@ -96,8 +120,8 @@ int bmr_format_detect(const uint8_t *head, size_t len, enum bmr_format *format, 
 			*format = readable[i].format;
 			return 0;
 		}
-	if (is_skippable(head, len)) {
-		*format = BMR_FORMAT_ZSTD;
+	if (skippable(head, len) > 0) {
+		*format = behind_skippable(head, len);
 		return 0;
 	}
 	for (size_t i = 0; i < sizeof foreign / sizeof *foreign; i++)

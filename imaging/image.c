@@ -4,6 +4,7 @@
 #include <inttypes.h>
 #include <lz4frame.h>
 #include <lzma.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <zstd.h>
@@ -11,7 +12,9 @@
 #include "base/cleanup.h"
 #include "base/err.h"
 #include "base/size.h"
+#include "imaging/container.h"
 #include "imaging/decode.h"
+#include "imaging/load.h"
 #include "transport/source.h"
 
 #define PIECE ((size_t)256 * 1024) /* of compressed input, for the first MiB */
@@ -143,12 +146,91 @@ static void lz4_facts(const uint8_t *file, size_t len, struct bmr_image *image)
 	LZ4F_freeDecompressionContext(z);
 }
 
-/* What the compressed file itself says about the disk's size. */
+/* --- bmr images --- */
+
+/* From the file's first byte: a stream has it too. */
+static int read_bmr_head(struct bmr_source *source, const uint8_t *file, struct bmr_head *head,
+                         struct bmr_err *e)
+{
+	AUTO_FREE uint8_t *data = NULL;
+	uint32_t len = 0;
+	size_t got;
+
+	if (!bmr_skippable_get(file, BMR_SKIPPABLE_MAGIC, &len) || len > BMR_HEAD_MOST)
+		return bmr_err_set(e, BMR_E_DATA, 0,
+		                   "the image's head is damaged: it cannot be so long");
+	data = malloc(BMR_SKIPPABLE_HEADER + (size_t)len);
+	if (!data)
+		return bmr_err_nomem(e, "the head of an image");
+	if (bmr_source_read(source, data, BMR_SKIPPABLE_HEADER + (size_t)len, 0, &got, e) < 0)
+		return -1;
+	if (got != BMR_SKIPPABLE_HEADER + (size_t)len)
+		return bmr_err_set(e, BMR_E_DATA, 0, "the image is cut: it ends in its head");
+	return bmr_head_decode(data + BMR_SKIPPABLE_HEADER, len, head, e);
+}
+
+static int bmr_format_of(const struct bmr_head *head, enum bmr_format *format, struct bmr_err *e)
+{
+	switch (head->pack) {
+	case BMR_PACK_ZSTD:
+		*format = BMR_FORMAT_ZSTD;
+		return 0;
+	case BMR_PACK_LZ4:
+		*format = BMR_FORMAT_LZ4;
+		return 0;
+	default: /* those have no head: it is the file beside them */
+		return bmr_err_set(e, BMR_E_DATA, 0,
+		                   "this is only the manifest of an image: name the image itself");
+	}
+}
+
+static int read_bmr(struct bmr_source *source, const uint8_t *file, bool can_jump,
+                    struct bmr_image *image, struct bmr_err *e)
+{
+	if (read_bmr_head(source, file, &image->head, e) < 0 ||
+	    bmr_format_of(&image->head, &image->format, e) < 0 ||
+	    (can_jump && bmr_load_manifest(source, &image->manifest, e) < 0))
+		return -1;
+	image->is_bmr = true;
+	image->has_checksum = true;
+	image->size = image->at_least = image->likely = image->head.disk_size;
+	image->exact = true;
+	return 0;
+}
+
+/* What a capture found where nothing can be unpacked to look for it. */
+static void layout_from_facts(const struct bmr_manifest *m, struct bmr_layout *layout)
+{
+	const char *type = bmr_manifest_get(m, "table.type");
+	const char *uuid = bmr_manifest_get(m, "table.uuid");
+
+	if (type && strcmp(type, "gpt") == 0)
+		layout->table = BMR_TABLE_GPT;
+	else if (type && strcmp(type, "dos") == 0)
+		layout->table = BMR_TABLE_DOS;
+	else
+		return;
+	layout->needed = m->head.disk_size;
+	snprintf(layout->uuid, sizeof layout->uuid, "%s", uuid ? uuid : "");
+	for (uint32_t i = 0; i < m->fact_count; i++) {
+		const char *name = m->facts[i].name;
+		size_t len = strlen(name);
+
+		layout->partitions += strncmp(name, "partition.", 10) == 0 && len > 16 &&
+		                      strcmp(name + len - 6, ".start") == 0;
+	}
+}
+
+/* --- all images --- */
+
+/* What the file itself says about the disk's size. */
 static int read_declared_size(struct bmr_source *source, const uint8_t *file, size_t len,
                               struct bmr_image *image, struct bmr_err *e)
 {
 	bool can_jump = bmr_source_seekable(source) && image->file_size != BMR_SOURCE_SIZE_UNKNOWN;
 
+	if (bmr_load_is_bmr(file, len))
+		return read_bmr(source, file, can_jump, image, e);
 	switch (image->format) {
 	case BMR_FORMAT_RAW:
 		image->exact = image->file_size != BMR_SOURCE_SIZE_UNKNOWN;
@@ -181,7 +263,8 @@ static int check_inside(const struct bmr_image *image, const uint8_t *head, size
 {
 	enum bmr_format inside = BMR_FORMAT_RAW;
 
-	if (image->format == BMR_FORMAT_RAW)
+	/* What a bmr image holds was read from a disk. */
+	if (image->format == BMR_FORMAT_RAW || image->is_bmr)
 		return 0;
 	if (bmr_format_detect(head, len, &inside, e) < 0)
 		return bmr_err_while(e, "looking into the %s data", bmr_format_name(image->format));
@@ -193,20 +276,40 @@ static int check_inside(const struct bmr_image *image, const uint8_t *head, size
 	                   bmr_format_name(inside), bmr_format_name(image->format));
 }
 
-static int inspect(struct bmr_source *source, uint8_t *head, struct bmr_image *image,
-                   struct bmr_err *e)
+/* The partition table, which an incremental image may not hold. */
+static int read_layout(struct bmr_source *source, struct bmr_image *image, struct bmr_err *e)
+{
+	AUTO_FREE uint8_t *head = NULL;
+	size_t len;
+
+	if (image->is_bmr && image->head.has_base) {
+		if (image->manifest)
+			layout_from_facts(image->manifest, &image->layout);
+	} else {
+		head = malloc(BMR_LAYOUT_HEAD);
+		if (!head)
+			return bmr_err_nomem(e, "the image's first bytes");
+		if (read_head(source, image->format, head, &len, e) < 0 ||
+		    check_inside(image, head, len, e) < 0)
+			return -1;
+		bmr_layout_read(head, len, &image->layout);
+	}
+	/* A disk image in a file may be of other sectors than the file's: the table knows. */
+	if (image->is_bmr && image->layout.sector == 0)
+		image->layout.sector = image->head.sector;
+	return 0;
+}
+
+static int inspect(struct bmr_source *source, struct bmr_image *image, struct bmr_err *e)
 {
 	uint8_t file[BMR_FORMAT_HEAD];
 	size_t file_len;
-	size_t len;
 
 	if (bmr_source_read(source, file, sizeof file, 0, &file_len, e) < 0 ||
 	    bmr_format_detect(file, file_len, &image->format, e) < 0 ||
 	    read_declared_size(source, file, file_len, image, e) < 0 ||
-	    read_head(source, image->format, head, &len, e) < 0 ||
-	    check_inside(image, head, len, e) < 0)
+	    read_layout(source, image, e) < 0)
 		return -1;
-	bmr_layout_read(head, len, &image->layout);
 	if (image->size > 0 && bmr_image_check_size(image, image->size, 512, e) < 0)
 		return -1;
 	if (image->layout.needed > image->at_least)
@@ -225,20 +328,28 @@ static int inspect(struct bmr_source *source, uint8_t *head, struct bmr_image *i
 
 int bmr_image_inspect(struct bmr_source *source, struct bmr_image *image, struct bmr_err *e)
 {
-	AUTO_FREE uint8_t *head = malloc(BMR_LAYOUT_HEAD);
-
-	if (!head)
-		return bmr_err_nomem(e, "the image's first bytes");
 	memset(image, 0, sizeof *image);
 	image->file_size = bmr_source_size(source);
-	if (inspect(source, head, image, e) < 0)
-		return bmr_err_while(e, "looking at '%s'", bmr_source_name(source));
-	return 0;
+	if (inspect(source, image, e) == 0)
+		return 0;
+	bmr_image_clear(image);
+	return bmr_err_while(e, "looking at '%s'", bmr_source_name(source));
+}
+
+void bmr_image_clear(struct bmr_image *image)
+{
+	bmr_manifest_free(image->manifest);
+	image->manifest = NULL;
 }
 
 int bmr_image_check_size(const struct bmr_image *image, uint64_t size, unsigned sector,
                          struct bmr_err *e)
 {
+	if (image->is_bmr && size != image->head.disk_size)
+		return bmr_err_set(e, BMR_E_DATA, 0,
+		                   "the image is damaged: it holds %" PRIu64
+		                   " bytes, and its head says %" PRIu64,
+		                   size, image->head.disk_size);
 	if (image->layout.needed > size)
 		return bmr_err_set(e, BMR_E_DATA, 0,
 		                   "the image is truncated: it holds %" PRIu64

@@ -85,6 +85,27 @@ static int read_payload(struct bmr_source *source, uint64_t off, uint64_t stored
 
 /* --- the seek table --- */
 
+/* Is the second frame a manifest, it is the file that lies beside an image. */
+static int no_seek_table(struct bmr_source *source, uint64_t size, struct bmr_err *e)
+{
+	uint8_t begin[MAGIC_END];
+	uint32_t head;
+
+	if (size < 2 * sizeof begin)
+		return cut(e);
+	if (read_at(source, begin, BMR_SKIPPABLE_HEADER, 0, e) < 0)
+		return -1;
+	if (!bmr_skippable_get(begin, BMR_SKIPPABLE_MAGIC, &head) ||
+	    !bmr_size_inside(BMR_SKIPPABLE_HEADER + (uint64_t)head, sizeof begin, size))
+		return cut(e);
+	if (read_at(source, begin, sizeof begin, BMR_SKIPPABLE_HEADER + (uint64_t)head, e) < 0)
+		return -1;
+	if (memcmp(begin + BMR_SKIPPABLE_HEADER, MANIFEST_MAGIC, PAYLOAD_MAGIC_SIZE) != 0)
+		return cut(e);
+	return bmr_err_set(e, BMR_E_DATA, 0,
+	                   "this is only the manifest of an image: name the image itself");
+}
+
 static int find_seek_table(struct bmr_source *source, struct tail *t, struct bmr_err *e)
 {
 	uint8_t footer[BMR_SEEK_FOOTER];
@@ -92,11 +113,12 @@ static int find_seek_table(struct bmr_source *source, struct tail *t, struct bmr
 	uint64_t len;
 	uint32_t payload;
 
-	if (t->size < sizeof footer ||
-	    read_at(source, footer, sizeof footer, t->size - sizeof footer, e) < 0)
-		return t->size < sizeof footer ? cut(e) : -1;
-	if (!bmr_seek_footer_get(footer, &t->lines, &len))
+	if (t->size < sizeof footer)
 		return cut(e);
+	if (read_at(source, footer, sizeof footer, t->size - sizeof footer, e) < 0)
+		return -1;
+	if (!bmr_seek_footer_get(footer, &t->lines, &len))
+		return no_seek_table(source, t->size, e);
 	if (len > t->size || t->lines < LINES_LEAST)
 		return disagree("its seek table is longer than the file, or empty", e);
 	t->seek = t->size - len;
