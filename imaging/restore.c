@@ -7,7 +7,9 @@
 #include "base/err.h"
 #include "base/log.h"
 #include "imaging/body.h"
+#include "imaging/chunked.h"
 #include "imaging/image.h"
+#include "imaging/manifest.h"
 #include "imaging/steps.h"
 #include "imaging/target.h"
 #include "imaging/verify.h"
@@ -30,14 +32,20 @@ static int too_small(const struct bmr_target_info *target, uint64_t size, struct
 int bmr_restore_check(const struct bmr_image *image, const struct bmr_target_info *target,
                       struct bmr_err *e)
 {
-	if (!target->is_new && image->at_least > target->size)
-		return too_small(target, image->at_least, e);
-	if (!target->is_file && image->layout.sector != 0 && image->layout.sector != target->sector)
+	const struct bmr_manifest *m = image->manifest;
+	uint64_t size = m ? m->head.disk_size : image->at_least;
+	unsigned sector = m ? m->head.sector : image->layout.sector;
+
+	if (!target->is_new && size > target->size)
+		return too_small(target, size, e);
+	if (m && bmr_image_check_sectors(size, target->sector, e) < 0)
+		return -1;
+	if (!target->is_file && sector != 0 && sector != target->sector)
 		return bmr_err_set(
 			e, BMR_E_REFUSED, 0,
 			"'%s' has %u-byte sectors and the image is of a disk with %u-byte "
 			"sectors: it would not boot",
-			target->path, target->sector, image->layout.sector);
+			target->path, target->sector, sector);
 	return 0;
 }
 
@@ -57,9 +65,13 @@ static int check_digest(const struct bmr_restore *r, const struct bmr_digest_val
 
 /* While a file is open its replacement cannot be seen.  A server that has gone since is no reason
  * to throw away what came whole. */
-static int check_unchanged(const struct bmr_restore *r, struct bmr_err *e)
+static int check_unchanged(const struct bmr_restore *r, struct bmr_chunked *chunked,
+                           struct bmr_err *e)
 {
-	if (r->sha256 || bmr_source_check_unchanged(r->source, e) == 0)
+	if (r->sha256)
+		return 0;
+	if (chunked ? bmr_chunked_check_unchanged(chunked, e) == 0
+	            : bmr_source_check_unchanged(r->source, e) == 0)
 		return 0;
 	if (e->code == BMR_E_DATA || e->code == BMR_E_STOPPED)
 		return -1;
@@ -68,7 +80,7 @@ static int check_unchanged(const struct bmr_restore *r, struct bmr_err *e)
 	return 0;
 }
 
-/* --- the whole --- */
+/* --- an image without a manifest: one stream --- */
 
 static int restore_body(struct run *run, struct bmr_restore_result *result, struct bmr_err *e)
 {
@@ -91,7 +103,7 @@ static int restore_body(struct run *run, struct bmr_restore_result *result, stru
 	if (r->read_back && bmr_body_read_back(run->body, &pipe, &result->rewritten, e) < 0)
 		return -1;
 	first = bmr_body_first(run->body, &len);
-	if (check_unchanged(r, e) < 0 || bmr_steps_finish(steps, first, len, e) < 0)
+	if (check_unchanged(r, NULL, e) < 0 || bmr_steps_finish(steps, first, len, e) < 0)
 		return -1;
 	result->size = pipe.size;
 	result->has_sha256 = true;
@@ -194,15 +206,11 @@ static int compare_first(const struct bmr_restore *r, struct bmr_restore_result 
 }
 
 /* Step 1: all that can be found out by reading alone. */
-static int prepare(const struct bmr_restore *r, struct bmr_image *image,
-                   struct bmr_restore_result *result, bool *same, struct bmr_err *e)
+static int prepare_stream(const struct bmr_restore *r, struct bmr_image *image,
+                          struct bmr_restore_result *result, bool *same, struct bmr_err *e)
 {
-	const char *why;
+	const char *why = why_read_first(r, image);
 
-	bmr_restore_enter(r, BMR_PHASE_PREPARE);
-	why = why_read_first(r, image);
-	if (bmr_restore_check(image, r->target, e) < 0)
-		return bmr_steps_not_written(r, "checking", e);
 	if (why && read_first(r, image, why, e) < 0)
 		return bmr_steps_not_written(r, "reading the image", e);
 	if (why && bmr_restore_check(image, r->target, e) < 0)
@@ -216,20 +224,126 @@ static int prepare(const struct bmr_restore *r, struct bmr_image *image,
 	return 0;
 }
 
-int bmr_restore_run(const struct bmr_restore *restore, struct bmr_restore_result *result,
-                    struct bmr_err *e)
+static int restore_stream(const struct bmr_restore *restore, struct bmr_restore_result *result,
+                          struct bmr_err *e)
+{
+	struct bmr_restore r = *restore;
+	struct bmr_image image = *restore->image; /* measuring adds to what is known of it */
+	bool same = false;
+
+	r.image = &image;
+	if (prepare_stream(&r, &image, result, &same, e) < 0)
+		return -1;
+	return same ? 0 : write_and_prove(&r, result, e);
+}
+
+/* --- an image with a manifest --- */
+
+struct chunked_run {
+	const struct bmr_restore *r;
+	struct bmr_steps steps; /* .target is NULL until something is to be written */
+	struct bmr_chunked *chunked;
+};
+
+static int begin(void *ctx, struct bmr_target **target, struct bmr_err *e)
+{
+	struct chunked_run *run = ctx;
+
+	bmr_restore_enter(run->r, BMR_PHASE_WRITE);
+	if (bmr_steps_open(&run->steps, run->r, e) < 0 || bmr_steps_begin(&run->steps, e) < 0 ||
+	    bmr_target_set_size(run->steps.target, run->r->image->manifest->head.disk_size, e) < 0)
+		return -1;
+	*target = run->steps.target;
+	return 0;
+}
+
+/* Steps 4 to 7; nothing of them if the disk held the image. */
+static int end(struct chunked_run *run, struct bmr_restore_result *result, struct bmr_err *e)
+{
+	const struct bmr_restore *r = run->r;
+	struct bmr_steps *steps = &run->steps;
+	size_t len;
+	const uint8_t *first = bmr_chunked_first(run->chunked, &len);
+
+	result->already = !steps->target;
+	if (!result->already &&
+	    (bmr_steps_wipe_tail(steps, r->image->manifest->head.disk_size, e) < 0 ||
+	     bmr_target_flush(steps->target, e) < 0))
+		return -1;
+	if (r->read_back || r->sha256)
+		bmr_restore_enter(r, BMR_PHASE_READBACK);
+	if (bmr_chunked_prove(run->chunked, e) < 0 || check_unchanged(r, run->chunked, e) < 0)
+		return -1;
+	if (!result->already && bmr_steps_finish(steps, first, len, e) < 0)
+		return -1;
+	result->rewritten = bmr_chunked_rewritten(run->chunked) + steps->checked.rewritten;
+	return 0;
+}
+
+/* The manifest's word is asked first: it may say that this is another image. */
+static int check_manifest(const struct bmr_restore *r, struct bmr_image *image, struct bmr_err *e)
+{
+	const struct bmr_manifest *m = image->manifest;
+
+	if (!r->sha256)
+		return 0;
+	if (m->has_sha256)
+		return check_digest(r, &m->sha256, e);
+	if (r->target->is_new || m->head.has_base)
+		return 0; /* known when it is written, before it could boot */
+	return read_first(r, image, why_read_first(r, image), e);
+}
+
+static int restore_opened(struct chunked_run *run, struct bmr_restore_result *result,
+                          struct bmr_err *e)
+{
+	const struct bmr_restore *r = run->r;
+	const struct bmr_manifest *m = r->image->manifest;
+	int rc;
+
+	if (r->compare && !r->target->is_new)
+		bmr_restore_enter(r, BMR_PHASE_COMPARE);
+	rc = bmr_chunked_run(run->chunked, begin, run, e);
+	if (rc == 0)
+		rc = end(run, result, e);
+	if (run->steps.target)
+		rc = bmr_steps_close(&run->steps, rc, e);
+	else if (rc < 0)
+		bmr_steps_not_written(r, "comparing", e);
+	result->size = m->head.disk_size;
+	result->has_sha256 = r->sha256 || m->has_sha256;
+	result->sha256 = r->sha256 ? *r->sha256 : m->sha256;
+	return rc;
+}
+
+static int restore_chunked(const struct bmr_restore *restore, struct bmr_restore_result *result,
+                           struct bmr_err *e)
 {
 	struct bmr_restore r = *restore;
 	struct bmr_image image = *restore->image;
-	bool same = false;
+	struct chunked_run run = {.r = &r};
+	int rc;
 
-	memset(result, 0, sizeof *result);
 	r.image = &image;
-	if (prepare(&r, &image, result, &same, e) < 0)
+	if (check_manifest(&r, &image, e) < 0)
+		return bmr_steps_not_written(&r, "reading the image", e);
+	if (bmr_chunked_open(&r, &run.chunked, e) < 0)
+		return bmr_steps_not_written(&r, "preparing", e);
+	rc = restore_opened(&run, result, e);
+	bmr_chunked_close(run.chunked);
+	return rc;
+}
+
+int bmr_restore_run(const struct bmr_restore *r, struct bmr_restore_result *result,
+                    struct bmr_err *e)
+{
+	memset(result, 0, sizeof *result);
+	bmr_restore_enter(r, BMR_PHASE_PREPARE);
+	if (bmr_restore_check(r->image, r->target, e) < 0)
+		return bmr_steps_not_written(r, "checking", e);
+	if ((r->image->manifest ? restore_chunked : restore_stream)(r, result, e) < 0)
 		return -1;
-	if (!same && write_and_prove(&r, result, e) < 0)
-		return -1;
-	result->proven = r.read_back || result->already;
-	bmr_restore_enter(&r, BMR_PHASE_DONE);
+	result->proven = r->read_back || result->already;
+	bmr_restore_enter(r, BMR_PHASE_DONE);
 	return 0;
 }

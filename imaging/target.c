@@ -31,6 +31,7 @@ struct bmr_target {
 	int fd;
 	atomic_bool no_punch;   /* FALLOC_FL_PUNCH_HOLE was refused */
 	atomic_bool no_zeroout; /* BLKZEROOUT was refused, or the device would only write zeros */
+	atomic_bool no_discard; /* BLKDISCARD was refused */
 	uint8_t *zeros;         /* one chunk of them, for the last step of the ladder */
 };
 
@@ -289,6 +290,20 @@ int bmr_target_zero(struct bmr_target *t, uint64_t off, uint64_t len, struct bmr
 		len -= n;
 	}
 	return 0;
+}
+
+bool bmr_target_discard(struct bmr_target *t, uint64_t off, uint64_t len)
+{
+	uint64_t range[2] = {off, len};
+
+	if (t->info.is_file)
+		return punch(t, off, len);
+	if (atomic_load(&t->no_discard))
+		return false;
+	if (ioctl(t->fd, BLKDISCARD, range) == 0)
+		return true;
+	atomic_store(&t->no_discard, true);
+	return false;
 }
 
 int bmr_target_flush(struct bmr_target *t, struct bmr_err *e)

@@ -51,8 +51,12 @@ int bmr_target_write(struct bmr_target *t, const void *data, size_t len, uint64_
 
 /* Make [off, off + len) read as zeros: by punching a hole, else by the device's own zeroing, else
  * by writing zeros.  What a device refuses once is not asked again.  (A discard promises nothing
- * about what is read afterwards, so there is none.)  Errors: BMR_E_TARGET. */
+ * about what is read afterwards.)  Errors: BMR_E_TARGET. */
 int bmr_target_zero(struct bmr_target *t, uint64_t off, uint64_t len, struct bmr_err *e);
+
+/* Tell the device that nobody needs [off, off + len): what is read there afterwards is anything.
+ * false: it was not told, or refused, and is not asked again. */
+bool bmr_target_discard(struct bmr_target *t, uint64_t off, uint64_t len);
 
 /* Everything written so far is on the medium.  Errors: BMR_E_TARGET, final. */
 int bmr_target_flush(struct bmr_target *t, struct bmr_err *e);
