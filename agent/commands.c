@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "agent/capture.h"
 #include "agent/credentials.h"
 #include "agent/disks.h"
 #include "agent/job.h"
@@ -14,7 +15,8 @@
 #include "base/size.h"
 #include "imaging/disk.h"
 
-/* What a subcommand does once its options are read and its session runs. */
+/* What a subcommand does once its options are read and its session runs.  Returns 0, or an exit code
+ * whose reason it has said itself, or -1. */
 typedef int run_fn(struct bmr_session *s, struct bmr_options *o, struct bmr_err *e);
 
 /* Before there is a session, errors go to standard error by themselves. */
@@ -38,7 +40,8 @@ static int run_command(const struct bmr_option_rules *rules, int argc, char **ar
 	} else if (bmr_session_open(&o, true, &s, &err) < 0) {
 		code = fail_early(&err);
 	} else {
-		if (run(&s, &o, &err) < 0)
+		code = run(&s, &o, &err);
+		if (code < 0)
 			code = bmr_session_failed(&s, &err);
 		bmr_session_close(&s);
 	}
@@ -84,6 +87,20 @@ int bmr_command_restore(int argc, char **argv)
 	static const struct bmr_option_rules rules = {'R', "ep", "IMAGE DISK", 2, 2};
 
 	return run_command(&rules, argc, argv, restore);
+}
+
+/* --- capture --- */
+
+static int capture(struct bmr_session *s, struct bmr_options *o, struct bmr_err *e)
+{
+	return bmr_capture_disk(s, o->arguments[0], o->arguments[1], e);
+}
+
+int bmr_command_capture(int argc, char **argv)
+{
+	static const struct bmr_option_rules rules = {'C', "ep", "DISK IMAGE", 2, 2};
+
+	return run_command(&rules, argc, argv, capture);
 }
 
 /* --- verify --- */

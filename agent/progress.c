@@ -9,10 +9,16 @@
 const char *bmr_progress_phase_text(enum bmr_phase phase)
 {
 	static const char *const texts[] = {
-		[BMR_PHASE_PREPARE] = "checking",         [BMR_PHASE_MEASURE] = "measuring",
-		[BMR_PHASE_COMPARE] = "comparing",        [BMR_PHASE_WRITE] = "writing",
-		[BMR_PHASE_READBACK] = "reading back",    [BMR_PHASE_REPAIR] = "repairing",
-		[BMR_PHASE_BOOTABLE] = "making bootable", [BMR_PHASE_DONE] = "done",
+		[BMR_PHASE_PREPARE] = "checking",
+		[BMR_PHASE_MEASURE] = "measuring",
+		[BMR_PHASE_COMPARE] = "comparing",
+		[BMR_PHASE_WRITE] = "writing",
+		[BMR_PHASE_READBACK] = "reading back",
+		[BMR_PHASE_REPAIR] = "repairing",
+		[BMR_PHASE_BOOTABLE] = "making bootable",
+		[BMR_PHASE_DONE] = "done",
+		[BMR_PHASE_MAP] = "looking",
+		[BMR_PHASE_CAPTURE] = "capturing",
 	};
 
 	return texts[phase];

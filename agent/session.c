@@ -8,6 +8,7 @@
 
 #include "base/err.h"
 #include "base/log.h"
+#include "transport/sink.h"
 #include "transport/source.h"
 
 /* Wakes the thread of signals so that it can be joined. */
@@ -64,6 +65,8 @@ static void *signals_main(void *arg)
 		pthread_mutex_lock(&s->lock);
 		if (s->source)
 			bmr_source_stop(s->source);
+		if (s->sink)
+			bmr_sink_stop(s->sink);
 		pthread_mutex_unlock(&s->lock);
 	}
 	return NULL;
@@ -135,6 +138,15 @@ void bmr_session_set_source(struct bmr_session *s, struct bmr_source *source)
 	s->source = source;
 	if (source && atomic_load(&s->stop))
 		bmr_source_stop(source);
+	pthread_mutex_unlock(&s->lock);
+}
+
+void bmr_session_set_sink(struct bmr_session *s, struct bmr_sink *sink)
+{
+	pthread_mutex_lock(&s->lock);
+	s->sink = sink;
+	if (sink && atomic_load(&s->stop))
+		bmr_sink_stop(sink);
 	pthread_mutex_unlock(&s->lock);
 }
 

@@ -17,6 +17,7 @@
 
 struct bmr_err;
 struct bmr_log;
+struct bmr_sink;
 struct bmr_source;
 
 struct bmr_session {
@@ -28,8 +29,9 @@ struct bmr_session {
 	FILE *log_file;   /* NULL: none */
 	atomic_bool stop; /* set by SIGINT, SIGTERM, SIGHUP; a second one ends at once */
 	pthread_t signals;
-	pthread_mutex_t lock;      /* guards source */
+	pthread_mutex_t lock;      /* guards source and sink */
 	struct bmr_source *source; /* to be stopped with the session */
+	struct bmr_sink *sink;     /* likewise */
 };
 
 /* Start: log, screen on standard error (quiet: none), events as ordered by options, signals.
@@ -43,8 +45,9 @@ void bmr_session_close(struct bmr_session *s);
 /* Keep every line said in this file too; a file that cannot be written is left out. */
 void bmr_session_log_to(struct bmr_session *s, const char *path);
 
-/* The source that a signal stops; NULL: none any more. */
+/* The source, the sink that a signal stops; NULL: none any more. */
 void bmr_session_set_source(struct bmr_session *s, struct bmr_source *source);
+void bmr_session_set_sink(struct bmr_session *s, struct bmr_sink *sink);
 
 /* Say a failure on the screen, in the log and as the last event.  Returns the exit code. */
 int bmr_session_failed(struct bmr_session *s, const struct bmr_err *err);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* phase.h - how far a restore is: its phases, what it counts, and where its time goes. */
+/* phase.h - how far a restore or a capture is: its phases, what it counts, and where its time goes. */
 #ifndef BMR_IMAGING_PHASE_H
 #define BMR_IMAGING_PHASE_H
 
@@ -17,6 +17,8 @@ enum bmr_phase {
 	BMR_PHASE_REPAIR,   /* chunks that read back wrong are written anew */
 	BMR_PHASE_BOOTABLE, /* first MiB, then LBA 0 */
 	BMR_PHASE_DONE,
+	BMR_PHASE_MAP,     /* of a capture: what does the disk use? */
+	BMR_PHASE_CAPTURE, /* the disk is read, the image written */
 };
 
 /* What a worker of the engine for bmr images is busy with. */
