@@ -292,6 +292,20 @@ int bmr_load_manifest(struct bmr_source *source, struct bmr_manifest **out, stru
 
 /* --- from a sidecar --- */
 
+/* Exactly len bytes; a source whose size is known must not be asked for more. */
+static int read_beside(struct bmr_source *source, void *buf, size_t len, uint64_t off,
+                       struct bmr_err *e)
+{
+	size_t got = 0;
+
+	if (off <= bmr_source_size(source) && bmr_source_read(source, buf, len, off, &got, e) < 0)
+		return -1;
+	if (got == len)
+		return 0;
+	return bmr_err_set(e, BMR_E_DATA, 0, "the manifest of the image was cut at byte %" PRIu64,
+	                   off + got);
+}
+
 /* The next frame of a stream whose end may be unknown: memory grows as bytes come, never by what a
  * header promises. */
 static int read_stream(struct bmr_source *source, uint64_t off, size_t len, uint8_t **out,
@@ -309,7 +323,7 @@ static int read_stream(struct bmr_source *source, uint64_t off, size_t len, uint
 			return bmr_err_nomem(e, "the image's manifest");
 		data = larger;
 		room += step;
-		if (read_at(source, data + have, step, off + have, e) < 0)
+		if (read_beside(source, data + have, step, off + have, e) < 0)
 			return -1;
 		have += step;
 	}
@@ -323,7 +337,7 @@ static int next_frame(struct bmr_source *source, uint64_t *off, uint32_t most, u
 	uint8_t header[BMR_SKIPPABLE_HEADER];
 	uint32_t size;
 
-	if (read_at(source, header, sizeof header, *off, e) < 0)
+	if (read_beside(source, header, sizeof header, *off, e) < 0)
 		return -1;
 	if (!bmr_skippable_get(header, BMR_SKIPPABLE_MAGIC, &size) || size == 0 || size > most)
 		return disagree("this is not the manifest of an image", e);

@@ -63,6 +63,38 @@ static void test_readable(void **state)
 	}
 }
 
+/* Skippable frames are zstd's unless frames of lz4 are seen behind them. */
+static void test_behind_skippable(void **state)
+{
+	static const char skip[] = "\x5b\x2a\x4d\x18\x04\0\0\0abcd\x50\x2a\x4d\x18\0\0\0\0";
+	static const struct {
+		const char *magic;
+		enum bmr_format format;
+	} cases[] = {
+		{"\x04\x22\x4d\x18", BMR_FORMAT_LZ4},
+		{"\x28\xb5\x2f\xfd", BMR_FORMAT_ZSTD},
+		{"BZh9", BMR_FORMAT_ZSTD}, /* the decoder will say what is wrong */
+	};
+	uint8_t file[24] = {0};
+	enum bmr_format format;
+	struct bmr_err e;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		memcpy(file, skip, 20);
+		memcpy(file + 20, cases[i].magic, 4);
+		assert_int_equal(bmr_format_detect(file, sizeof file, &format, &e), 0);
+		assert_int_equal(format, cases[i].format);
+		for (size_t len = 4; len < sizeof file; len++) {
+			assert_int_equal(bmr_format_detect(file, len, &format, &e), 0);
+			assert_int_equal(format, BMR_FORMAT_ZSTD);
+		}
+		memset(file + 4, 0xff, 4); /* longer than what is there */
+		assert_int_equal(bmr_format_detect(file, sizeof file, &format, &e), 0);
+		assert_int_equal(format, BMR_FORMAT_ZSTD);
+	}
+}
+
 static void test_foreign(void **state)
 {
 	static const struct {
@@ -154,9 +186,8 @@ static void test_nothing(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_readable),
-		cmocka_unit_test(test_foreign),
-		cmocka_unit_test(test_text),
+		cmocka_unit_test(test_readable), cmocka_unit_test(test_behind_skippable),
+		cmocka_unit_test(test_foreign),  cmocka_unit_test(test_text),
 		cmocka_unit_test(test_nothing),
 	};
 

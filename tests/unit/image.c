@@ -7,8 +7,8 @@
 #include <cmocka.h>
 
 #include "imaging/image.h"
+#include "tests/fixtures/bmr_file.h"
 #include "tests/fixtures/fake_source.h"
-#include "tests/fixtures/packed.h"
 #include "tests/fixtures/tables.h"
 
 #define MIB ((size_t)1 << 20)
@@ -164,6 +164,97 @@ static void test_check_size(void **state)
 	assert_int_equal(bmr_image_check_sectors(0, 512, &e), 0);
 }
 
+/* --- bmr images --- */
+
+#define BMR_DISK_SIZE (5 * MIB + 512)
+
+static struct bmr_file bmr_image(enum bmr_codec_id pack_id, bool has_base, const char *kinds)
+{
+	struct bytes disk = gpt_disk(BMR_DISK_SIZE);
+	struct bmr_head head = bmr_file_head(disk.len, pack_id);
+	struct bmr_file f;
+
+	head.has_base = has_base;
+	f = bmr_file_make(&head, disk.data, kinds);
+	free(disk.data);
+	return f;
+}
+
+/* The same disk from the tail and as a stream; both codecs behind the same frames. */
+static void test_bmr(void **state)
+{
+	(void)state;
+	for (int lz4 = 0; lz4 < 2; lz4++)
+		for (int stream = 0; stream < 2; stream++) {
+			struct bmr_file f =
+				bmr_image(lz4 ? BMR_PACK_LZ4 : BMR_PACK_ZSTD, false, "duzddd");
+			struct bmr_image image;
+			struct bmr_err e;
+
+			if (inspect(bytes_copy(f.file.data, f.file.len), stream, &image, &e) < 0)
+				fail_msg("%s", e.msg);
+			assert_true(image.is_bmr && image.exact && image.has_checksum);
+			assert_int_equal(image.format, lz4 ? BMR_FORMAT_LZ4 : BMR_FORMAT_ZSTD);
+			assert_int_equal(image.size, BMR_DISK_SIZE);
+			assert_int_equal(image.at_least, BMR_DISK_SIZE);
+			assert_int_equal(image.layout.table, BMR_TABLE_GPT);
+			assert_int_equal(image.layout.sector, 512);
+			assert_memory_equal(image.head.id, f.manifest_of->head.id, BMR_ID_SIZE);
+			assert_int_equal(image.manifest != NULL, !stream);
+			assert_int_equal(bmr_image_check_size(&image, image.size, 512, &e), 0);
+			assert_int_equal(bmr_image_check_size(&image, image.size - 512, 512, &e),
+			                 -1);
+			assert_non_null(strstr(e.msg, "its head says"));
+			bmr_image_clear(&image);
+			bmr_image_clear(&image);
+			assert_null(image.manifest);
+			bmr_file_free(&f);
+		}
+}
+
+/* What a capture found stands in for what cannot be unpacked; a disk of zeros has no table. */
+static void test_bmr_without_a_first_chunk(void **state)
+{
+	struct bmr_file f = bmr_image(BMR_PACK_ZSTD, true, "bbbbbd");
+	struct bmr_image image;
+	struct bmr_err e;
+
+	(void)state;
+	assert_int_equal(inspect(bytes_copy(f.file.data, f.file.len), false, &image, &e), 0);
+	assert_int_equal(image.layout.table, BMR_TABLE_GPT);
+	assert_int_equal(image.layout.partitions, 1);
+	assert_int_equal(image.layout.sector, 512);
+	bmr_image_clear(&image);
+	assert_int_equal(inspect(bytes_copy(f.file.data, f.file.len), true, &image, &e), 0);
+	assert_true(image.is_bmr && image.head.has_base);
+	assert_int_equal(image.layout.table, BMR_TABLE_NONE);
+	bmr_image_clear(&image);
+	bmr_file_free(&f);
+	f = bmr_image(BMR_PACK_ZSTD, false, "zzzzzz");
+	assert_int_equal(inspect(bytes_copy(f.file.data, f.file.len), false, &image, &e), 0);
+	assert_int_equal(image.layout.table, BMR_TABLE_NONE);
+	bmr_image_clear(&image);
+	bmr_file_free(&f);
+}
+
+static void test_bmr_refused(void **state)
+{
+	struct bmr_file f = bmr_image(BMR_PACK_ZSTD, false, "duzddd");
+	struct bytes head = bytes_copy(f.file.data, f.file.len);
+
+	(void)state;
+	expect_refused(bytes_copy(f.file.data, f.file.len - 1), "ends before its manifest");
+	expect_refused(bytes_copy(f.file.data, f.manifest), "ends before its manifest");
+	expect_refused(bytes_copy(f.file.data, f.head_len - 1), "cut");
+	expect_refused(bytes_copy(f.sidecar.data, f.sidecar.len), "name the image itself");
+	head.data[40] ^= 1;
+	expect_refused(bytes_copy(head.data, head.len), "checksum");
+	head.data[40] ^= 1;
+	memset(head.data + 4, 0xff, 4);
+	expect_refused(head, "head is damaged");
+	bmr_file_free(&f);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -172,6 +263,9 @@ int main(void)
 		cmocka_unit_test(test_refused),
 		cmocka_unit_test(test_zstd_skippable_first),
 		cmocka_unit_test(test_check_size),
+		cmocka_unit_test(test_bmr),
+		cmocka_unit_test(test_bmr_without_a_first_chunk),
+		cmocka_unit_test(test_bmr_refused),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
