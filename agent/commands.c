@@ -1,18 +1,14 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "agent/commands.h"
 
-#include <inttypes.h>
 #include <stdio.h>
-#include <string.h>
 
 #include "agent/capture.h"
-#include "agent/credentials.h"
 #include "agent/disks.h"
+#include "agent/info.h"
 #include "agent/job.h"
 #include "agent/session.h"
 #include "base/err.h"
-#include "base/log.h"
-#include "base/size.h"
 #include "imaging/disk.h"
 
 /* What a subcommand does once its options are read and its session runs.  Returns 0, or an exit code
@@ -84,7 +80,7 @@ static int restore(struct bmr_session *s, struct bmr_options *o, struct bmr_err 
 
 int bmr_command_restore(int argc, char **argv)
 {
-	static const struct bmr_option_rules rules = {'R', "ep", "IMAGE DISK", 2, 2};
+	static const struct bmr_option_rules rules = {'R', "eps", "IMAGE DISK", 2, 2};
 
 	return run_command(&rules, argc, argv, restore);
 }
@@ -98,7 +94,7 @@ static int capture(struct bmr_session *s, struct bmr_options *o, struct bmr_err 
 
 int bmr_command_capture(int argc, char **argv)
 {
-	static const struct bmr_option_rules rules = {'C', "ep", "DISK IMAGE", 2, 2};
+	static const struct bmr_option_rules rules = {'C', "eps", "DISK IMAGE", 2, 2};
 
 	return run_command(&rules, argc, argv, capture);
 }
@@ -126,79 +122,16 @@ static int verify(struct bmr_session *s, struct bmr_options *o, struct bmr_err *
 
 int bmr_command_verify(int argc, char **argv)
 {
-	static const struct bmr_option_rules rules = {'V', "e", "IMAGE [DISK]", 1, 2};
+	static const struct bmr_option_rules rules = {'V', "ejs", "IMAGE [DISK]", 1, 2};
 
 	return run_command(&rules, argc, argv, verify);
 }
 
 /* --- info --- */
 
-static const char *const table_names[] = {
-	[BMR_TABLE_NONE] = "none",
-	[BMR_TABLE_DOS] = "dos",
-	[BMR_TABLE_GPT] = "gpt",
-};
-
-static void print_info_json(const struct bmr_job *job)
-{
-	const struct bmr_image *i = &job->image;
-	struct bmr_json j = {.out = stdout};
-
-	bmr_json_open(&j, NULL, '{');
-	bmr_json_text(&j, "url", bmr_source_name(job->source));
-	bmr_json_text(&j, "identity", bmr_source_identity(job->source));
-	bmr_json_text(&j, "format", bmr_format_name(i->format));
-	bmr_json_bool(&j, "checksum", i->has_checksum);
-	if (i->file_size != BMR_SOURCE_SIZE_UNKNOWN)
-		bmr_json_number(&j, "file_bytes", i->file_size);
-	if (i->size > 0)
-		bmr_json_number(&j, "disk_bytes", i->size);
-	if (i->at_least > 0)
-		bmr_json_number(&j, "disk_bytes_at_least", i->at_least);
-	bmr_json_text(&j, "table", table_names[i->layout.table]);
-	bmr_json_text(&j, "table_uuid", i->layout.uuid);
-	bmr_json_number(&j, "sector", i->layout.sector);
-	bmr_json_number(&j, "partitions", i->layout.partitions);
-	bmr_json_close(&j, '}');
-	putchar('\n');
-}
-
-static void print_info_text(const struct bmr_job *job)
-{
-	const struct bmr_image *i = &job->image;
-	char layout[80];
-	char size[16];
-
-	printf("image      %s\n", bmr_source_name(job->source));
-	printf("identity   %s\n", bmr_source_identity(job->source));
-	printf("format     %s, %s\n", bmr_format_name(i->format),
-	       i->has_checksum ? "with a checksum of its content" : "without a checksum");
-	if (i->file_size != BMR_SOURCE_SIZE_UNKNOWN)
-		printf("file       %" PRIu64 " bytes (%s)\n", i->file_size,
-		       bmr_size_text(i->file_size, size, sizeof size));
-	if (i->at_least > 0)
-		printf("disk       %s%" PRIu64 " bytes (%s)\n", i->size ? "" : "at least ",
-		       i->at_least, bmr_size_text(i->at_least, size, sizeof size));
-	printf("table      %s%s%s\n", bmr_layout_text(&i->layout, layout, sizeof layout),
-	       i->layout.uuid[0] ? ", UUID " : "", i->layout.uuid);
-}
-
 static int info(struct bmr_session *s, struct bmr_options *o, struct bmr_err *e)
 {
-	struct bmr_params *p = &o->params;
-	struct bmr_job job = {.session = s};
-	int rc = -1;
-
-	/* Not bmr_job_open: the answer goes to standard output, and nothing else is to be said. */
-	bmr_job_source_options(s, &job.source_options);
-	if (bmr_credentials_load(p, s->log, e) == 0 &&
-	    bmr_source_open_any(o->arguments[0], &job.source_options, &job.source, e) == 0 &&
-	    bmr_image_inspect(job.source, &job.image, e) == 0)
-		rc = 0;
-	if (rc == 0)
-		o->json ? print_info_json(&job) : print_info_text(&job);
-	bmr_job_close(&job);
-	return rc;
+	return bmr_info_print(s, o->arguments[0], stdout, e);
 }
 
 int bmr_command_info(int argc, char **argv)

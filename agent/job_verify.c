@@ -7,101 +7,251 @@
 #include "agent/job_internal.h"
 #include "agent/session.h"
 #include "agent/stats.h"
+#include "agent/verify_report.h"
 #include "base/err.h"
-#include "base/size.h"
+#include "imaging/chain.h"
 #include "imaging/verify.h"
+#include "imaging/verify_chunks.h"
 
 struct outcome { /* for the last event and the last words */
 	struct bmr_job *job;
-	const struct bmr_target_info *target; /* NULL: the image alone */
-	uint64_t size;
-	const struct bmr_digest_value *sha256; /* NULL: not known */
+	const struct bmr_verify_report *report;
 	double seconds;
 };
 
 static struct bmr_stats stats_of(const struct outcome *o)
 {
-	return (struct bmr_stats){"verified", &o->job->progress, o->size, o->seconds};
+	return (struct bmr_stats){"verified", &o->job->progress, o->report->size, o->seconds};
 }
 
 static void add_outcome(void *ctx, struct bmr_json *j)
 {
 	const struct outcome *o = ctx;
+	const struct bmr_verify_report *r = o->report;
 	struct bmr_stats stats = stats_of(o);
 	char digest[BMR_DIGEST_TEXT_SIZE];
 
 	bmr_json_text(j, "image", bmr_source_name(o->job->source));
-	if (o->target)
-		bmr_json_text(j, "target", o->target->path);
-	bmr_json_number(j, "bytes", o->size);
-	if (o->sha256)
-		bmr_json_text(j, "sha256", bmr_digest_text(o->sha256, digest));
+	if (r->target)
+		bmr_json_text(j, "target", r->target->path);
+	bmr_json_text(j, "level", r->level);
+	bmr_json_number(j, "bytes", r->size);
+	bmr_json_number(j, "checked_bytes", r->found.checked);
+	bmr_json_number(j, "unused_bytes", r->found.unused);
+	if (r->sha256)
+		bmr_json_text(j, "sha256", bmr_digest_text(r->sha256, digest));
 	bmr_stats_add(&stats, j);
 	bmr_json_number(j, "exit", 0);
 }
 
+/* What was not looked at is not called whole. */
+static void title_of(const struct bmr_verify_report *r, char *buf, size_t len)
+{
+	bool full = strcmp(r->level, "full") == 0;
+
+	if (!full)
+		snprintf(buf, len, "bmr: verified: the image's %s are right",
+		         strcmp(r->level, "sizes") == 0 ? "sizes" : "manifest and bases");
+	else if (r->target)
+		snprintf(buf, len, "bmr: verified: %s holds the image", r->target->path);
+	else
+		snprintf(buf, len, "bmr: verified: the image is whole");
+}
+
 static void say_verified(const struct outcome *o)
 {
+	const struct bmr_verify_report *r = o->report;
 	char next[64];
 	char bytes[BMR_BYTES_TEXT_SIZE];
 	char digest[BMR_DIGEST_TEXT_SIZE] = "not known";
 	char lines[512];
 	char title[320];
 
-	if (o->sha256)
-		bmr_digest_text(o->sha256, digest);
-	snprintf(title, sizeof title,
-	         o->target ? "bmr: verified: %s holds the image"
-	                   : "bmr: verified: the image is whole",
-	         o->target ? o->target->path : "");
+	if (r->sha256)
+		bmr_digest_text(r->sha256, digest);
+	title_of(r, title, sizeof title);
 	snprintf(lines, sizeof lines, "bmr: %s, %.1f s\nbmr: sha256 %s%s",
-	         bmr_job_bytes_text(o->size, bytes, sizeof bytes), o->seconds, digest,
+	         bmr_job_bytes_text(r->size, bytes, sizeof bytes), o->seconds, digest,
 	         bmr_job_next_text(o->job->session, next, sizeof next));
 	bmr_screen_result(o->job->session->screen, true, title, lines);
 }
 
 /* --- an image that is one stream --- */
 
-static int judge_stream(struct bmr_job *job, const struct bmr_target_info *target,
-                        const struct bmr_verify_result *result, struct bmr_err *e)
+/* As a list of wrong chunks of 1 MiB, of which the first is known. */
+static void take_stream(const struct bmr_verify_result *result, struct bmr_verify_report *r)
 {
-	if (result->differing > 0)
-		return bmr_err_set(
-			e, BMR_E_TARGET, 0,
-			"'%s' does not hold the image: %" PRIu64 " of %" PRIu64
-			" MiB differ, the first at byte %" PRIu64 " (sector %" PRIu64 ")",
-			target->path, result->differing, (result->size + BMR_MIB - 1) / BMR_MIB,
-			result->first_difference, result->first_difference / target->sector);
-	if (job->has_sha256 && !bmr_digest_equal(&job->sha256, &result->sha256))
-		return bmr_err_set(e, BMR_E_DATA, 0, "the image's SHA-256 is not the expected one");
+	struct bmr_verify_list *list = &r->found.differing;
+
+	r->size = r->found.checked = result->size;
+	r->sha256 = &result->sha256;
+	list->count = result->differing;
+	if (result->differing == 0)
+		return;
+	list->named = 1;
+	list->chunks[0].offset = result->first_difference;
+	list->chunks[0].chunk = (uint32_t)(result->first_difference / BMR_CHUNK_SIZE);
+	snprintf(list->chunks[0].reason, sizeof list->chunks[0].reason, "its content is another");
+}
+
+static int verify_stream(struct bmr_job *job, struct bmr_verify_result *result,
+                         struct bmr_verify_report *r, struct bmr_err *e)
+{
+	struct bmr_verify verify = {
+		.source = job->source,
+		.image = &job->image,
+		.target = r->target,
+		.progress = &job->progress,
+		.stop = &job->session->stop,
+	};
+
+	r->level = "full";
+	r->chunk_size = BMR_CHUNK_SIZE;
+	atomic_store(&job->progress.phase, BMR_PHASE_COMPARE);
+	bmr_job_watch(job);
+	if (bmr_verify_run(&verify, result, e) < 0)
+		return -1;
+	take_stream(result, r);
+	return 0;
+}
+
+/* --- a bmr image --- */
+
+/* Bytes of all frames that a restore would fetch: what the screen's percents are of. */
+static uint64_t frame_bytes(const struct bmr_chain *chain)
+{
+	const struct bmr_manifest *m = bmr_chain_manifest(chain);
+	uint64_t bytes = 0;
+
+	for (uint32_t i = 0; i < bmr_manifest_chunks(m); i++) {
+		struct bmr_chain_place place;
+
+		bmr_chain_find(chain, i, &place);
+		bytes += place.kind == BMR_CHUNK_DATA ? place.stored : 0;
+	}
+	return bytes;
+}
+
+static int verify_chunks(struct bmr_job *job, struct bmr_chain *chain, struct bmr_verify_report *r,
+                         struct bmr_err *e)
+{
+	const struct bmr_manifest *m = job->image.manifest;
+	struct bmr_verify_chunks verify = {
+		.chain = chain,
+		.target = r->target,
+		.progress = &job->progress,
+		.stop = &job->session->stop,
+	};
+	struct bmr_err ignored; /* a verification that nobody sees is still one */
+
+	atomic_store(&job->progress.phase, r->target ? BMR_PHASE_READBACK : BMR_PHASE_COMPARE);
+	atomic_store(&job->progress.to_verify,
+	             m->head.disk_size - bmr_manifest_bytes(m, BMR_CHUNK_UNUSED));
+	bmr_screen_watch(job->session->screen, &job->progress, frame_bytes(chain),
+	                 m->head.disk_size, &ignored);
+	if (bmr_verify_chunks_run(&verify, &r->found, e) < 0)
+		return -1;
+	return bmr_chain_check_unchanged(chain, e);
+}
+
+static int verify_chain(struct bmr_job *job, struct bmr_verify_report *r, struct bmr_err *e)
+{
+	const struct bmr_params *p = &job->session->options->params;
+	struct bmr_chain *chain;
+	int rc;
+
+	if (bmr_chain_open(job->source, job->image.manifest, p->base, &job->source_options, &chain,
+	                   e) < 0)
+		return -1;
+	rc = p->level == BMR_LEVEL_FULL ? verify_chunks(job, chain, r, e) : 0;
+	bmr_chain_close(chain);
+	return rc;
+}
+
+static int check_size(const struct bmr_verify_report *r, struct bmr_err *e)
+{
+	if (!r->target || r->target->size >= r->size)
+		return 0;
+	return bmr_err_set(e, BMR_E_TARGET, 0,
+	                   "'%s' does not hold the image: it has %" PRIu64
+	                   " bytes, and the image %" PRIu64,
+	                   r->target->path, r->target->size, r->size);
+}
+
+static int check_sha256(const struct bmr_job *job, struct bmr_err *e)
+{
+	const struct bmr_manifest *m = job->image.manifest;
+
+	if (!job->has_sha256)
+		return 0;
+	if (!m->has_sha256)
+		return bmr_err_set(e, BMR_E_USAGE, 0,
+		                   "the image carries no SHA-256 of the whole disk: sha256= cannot "
+		                   "be compared");
+	if (bmr_digest_equal(&m->sha256, &job->sha256))
+		return 0;
+	return bmr_err_set(e, BMR_E_DATA, 0, "the image's SHA-256 is not the expected one");
+}
+
+/* What bmr_load_manifest checks is proven since the image was opened. */
+static int verify_bmr(struct bmr_job *job, struct bmr_verify_report *r, struct bmr_err *e)
+{
+	static const char *const levels[] = {
+		[BMR_LEVEL_SIZES] = "sizes",
+		[BMR_LEVEL_MANIFEST] = "manifest",
+		[BMR_LEVEL_FULL] = "full",
+	};
+	const struct bmr_manifest *m = job->image.manifest;
+	int level = job->session->options->params.level;
+
+	r->level = levels[level];
+	r->size = m->head.disk_size;
+	r->chunk_size = m->head.chunk_size;
+	r->sha256 = m->has_sha256 ? &m->sha256 : NULL;
+	if (check_sha256(job, e) < 0 || check_size(r, e) < 0)
+		return -1;
+	return level == BMR_LEVEL_SIZES ? 0 : verify_chain(job, r, e);
+}
+
+/* --- both --- */
+
+/* Say what was found; an error it is at the very end. */
+static int conclude(struct bmr_job *job, const struct bmr_verify_report *r, double seconds,
+                    struct bmr_err *e)
+{
+	struct bmr_session *s = job->session;
+	struct outcome outcome = {job, r, seconds};
+	struct bmr_stats stats = stats_of(&outcome);
+	struct bmr_err verdict = {0};
+
+	bmr_verify_report_say(r, s->screen);
+	bmr_verify_report_judge(r, &verdict);
+	if (s->options->json)
+		bmr_verify_report_json(r, &verdict, &stats, stdout);
+	bmr_stats_print(&stats, s->options, stdout);
+	if (verdict.code) {
+		*e = verdict;
+		return -1;
+	}
+	bmr_events_send(s->events, "verified", add_outcome, &outcome);
+	say_verified(&outcome);
 	return 0;
 }
 
 int bmr_job_verify(struct bmr_job *job, const struct bmr_target_info *target, struct bmr_err *e)
 {
-	struct bmr_session *s = job->session;
-	struct bmr_verify verify = {
-		.source = job->source,
-		.image = &job->image,
-		.target = target,
-		.progress = &job->progress,
-		.stop = &s->stop,
-	};
-	struct bmr_verify_result result;
-	struct outcome outcome = {job, target, 0, &result.sha256, bmr_job_now()};
+	struct bmr_verify_report report = {.job = job, .target = target};
+	struct bmr_verify_result stream;
+	double start = bmr_job_now();
 	int rc;
 
+	report.sector = target ? target->sector : job->image.is_bmr ? job->image.head.sector : 512;
 	if (target)
 		bmr_job_show_target(job, target);
-	atomic_store(&job->progress.phase, BMR_PHASE_COMPARE);
-	bmr_job_watch(job);
-	rc = bmr_verify_run(&verify, &result, e);
-	bmr_screen_unwatch(s->screen);
-	if (rc < 0 || judge_stream(job, target, &result, e) < 0)
+	rc = job->image.manifest ? verify_bmr(job, &report, e)
+	                         : verify_stream(job, &stream, &report, e);
+	bmr_screen_unwatch(job->session->screen);
+	if (rc < 0)
 		return -1;
-	outcome.size = result.size;
-	outcome.seconds = bmr_job_now() - outcome.seconds;
-	bmr_events_send(s->events, "verified", add_outcome, &outcome);
-	say_verified(&outcome);
-	return 0;
+	return conclude(job, &report, bmr_job_now() - start, e);
 }

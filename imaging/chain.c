@@ -147,7 +147,7 @@ static int open_base(struct bmr_chain *c, const char *given,
 	if (!given && find_base(image, &found, e) < 0)
 		return -1;
 	if (load_base(given ? given : found, options, &base, e) < 0)
-		return bmr_err_while(e, "opening the base of '%s', image %s",
+		return bmr_err_while(e, "opening the base of '%s', image %s (base= tells where)",
 		                     bmr_source_name(image->source),
 		                     bmr_id_text(image->manifest->head.base_id, id));
 	if (check_loop(c, &base, e) < 0 || check_id(image, &base, e) < 0 ||

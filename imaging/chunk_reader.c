@@ -3,13 +3,12 @@
 
 #include <inttypes.h>
 #include <stdlib.h>
-#include <time.h>
 
 #include "base/digest.h"
 #include "base/err.h"
 #include "imaging/chain.h"
 #include "imaging/frame.h"
-#include "imaging/phase.h"
+#include "imaging/lap.h"
 #include "imaging/pipe.h"
 #include "transport/source.h"
 
@@ -100,38 +99,20 @@ static int check(struct bmr_chunk_reader *r, const struct bmr_chain_place *place
 	return bmr_err_set(e, BMR_E_DATA, 0, "its content is not what its SHA-256 says");
 }
 
-static uint64_t now_ns(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
-}
-
-/* One stage has ended, and the next begins. */
-static void count_time(struct bmr_chunk_reader *r, enum bmr_stage stage, uint64_t *since)
-{
-	uint64_t now = now_ns();
-
-	if (r->progress)
-		atomic_fetch_add(&r->progress->stage_ns[stage], now - *since);
-	*since = now;
-}
-
 static int get(struct bmr_chunk_reader *r, const struct bmr_chain_place *place, uint32_t len,
                struct bmr_err *e)
 {
-	uint64_t since = now_ns();
+	uint64_t since = bmr_lap_now();
 
 	if (fetch(r, place, e) < 0)
 		return -1;
-	count_time(r, BMR_STAGE_FETCH, &since);
+	bmr_lap(r->progress, BMR_STAGE_FETCH, &since);
 	if (unpack(r, place, len, e) < 0)
 		return -1;
-	count_time(r, BMR_STAGE_UNPACK, &since);
+	bmr_lap(r->progress, BMR_STAGE_UNPACK, &since);
 	if (check(r, place, len, e) < 0)
 		return -1;
-	count_time(r, BMR_STAGE_HASH, &since);
+	bmr_lap(r->progress, BMR_STAGE_HASH, &since);
 	return 0;
 }
 

@@ -15,7 +15,7 @@
 #include "imaging/chain.h"
 #include "imaging/chunk_reader.h"
 #include "imaging/container.h"
-#include "imaging/phase.h"
+#include "imaging/lap.h"
 #include "imaging/pipe.h"
 #include "imaging/target.h"
 #include "imaging/zero.h"
@@ -226,6 +226,7 @@ static int check_disk_chunk(struct worker *w, uint32_t chunk, struct bmr_err *e)
 {
 	struct run *r = w->run;
 	uint32_t len = bmr_manifest_chunk_len(r->manifest, chunk);
+	uint64_t since = bmr_lap_now();
 	struct bmr_chain_place place;
 	bool agrees;
 
@@ -239,9 +240,11 @@ static int check_disk_chunk(struct worker *w, uint32_t chunk, struct bmr_err *e)
 		found(r, &r->result->differing, chunk, offset_of(r, chunk), e->msg);
 		return 0;
 	}
+	bmr_lap(r->v->progress, BMR_STAGE_READ, &since);
 	atomic_fetch_add(&r->v->progress->verified, len);
 	if (disk_agrees(w, &place, len, &agrees, e) < 0)
 		return -1;
+	bmr_lap(r->v->progress, BMR_STAGE_HASH, &since);
 	return agrees ? 0 : found_difference(w, chunk, &place, len, e);
 }
 
@@ -380,6 +383,7 @@ static int run_workers(struct run *r, struct bmr_err *e)
 	unsigned wanted = worker_count(r);
 	unsigned started = 0;
 
+	atomic_store(&r->v->progress->workers, wanted);
 	while (started < wanted && start_worker(r, &workers[started], &threads[started], e) == 0)
 		started++;
 	if (started < wanted)
