@@ -221,27 +221,36 @@ struct run {
 	size_t room;
 };
 
+static int make_room(struct run *r, size_t len, struct bmr_err *e)
+{
+	size_t room = 2 * (r->result->output_len + len) + 1;
+	char *more;
+
+	if (r->result->output_len + len < r->room)
+		return 0;
+	more = realloc(r->result->output, room);
+	if (!more)
+		return bmr_err_nomem(e, "a program's output");
+	r->result->output = more;
+	r->room = room;
+	return 0;
+}
+
 static int keep_output(struct run *r, const char *text, size_t len, struct bmr_err *e)
 {
 	struct bmr_child_result *result = r->result;
-	size_t needed = result->output_len + len;
+	size_t left = r->order->output_most - result->output_len;
+	size_t kept = len < left ? len : left;
 
-	if (needed > r->order->output_most)
-		return bmr_err_set(e, BMR_E_SOURCE, 0, "'%s' wrote more than %zu bytes",
-		                   r->order->args[0], r->order->output_most);
-	if (needed >= r->room) {
-		size_t room = 2 * needed + 1;
-		char *more = realloc(result->output, room);
-
-		if (!more)
-			return bmr_err_nomem(e, "a program's output");
-		result->output = more;
-		r->room = room;
-	}
-	memcpy(result->output + result->output_len, text, len);
-	result->output_len = needed;
-	result->output[needed] = '\0';
-	return 0;
+	if (make_room(r, kept, e) < 0)
+		return -1;
+	memcpy(result->output + result->output_len, text, kept);
+	result->output_len += kept;
+	result->output[result->output_len] = '\0';
+	if (kept == len)
+		return 0;
+	return bmr_err_set(e, BMR_E_SOURCE, 0, "'%s' wrote more than %zu bytes", r->order->args[0],
+	                   r->order->output_most);
 }
 
 /* The end of it: that is where programs say why they stop. */
@@ -263,6 +272,15 @@ static void keep_errors(struct bmr_child_result *result, const char *text, size_
 	result->errors[old + len] = '\0';
 }
 
+static int keep(struct run *r, const int *fd, const char *text, size_t len, struct bmr_err *e)
+{
+	if (fd == &r->errors)
+		keep_errors(r->result, text, len);
+	if (fd == &r->output || r->order->joined)
+		return keep_output(r, text, len, e);
+	return 0;
+}
+
 /* Take what there is, without waiting. */
 static int drain(struct run *r, int *fd, struct bmr_err *e)
 {
@@ -275,9 +293,7 @@ static int drain(struct run *r, int *fd, struct bmr_err *e)
 			return 0; /* nothing more for now */
 		if (len == 0)
 			*fd = -1; /* poll() leaves it out; its owner closes it */
-		else if (fd == &r->errors)
-			keep_errors(r->result, text, (size_t)len);
-		else if (keep_output(r, text, (size_t)len, e) < 0)
+		else if (keep(r, fd, text, (size_t)len, e) < 0)
 			return -1;
 	}
 	return 0;
@@ -369,8 +385,13 @@ int bmr_child_run(const struct bmr_child_order *order, struct bmr_child_result *
 		return bmr_err_set(e, BMR_E_NOMEM, errno, "cannot make a pipe");
 	r.output = out_reader;
 	r.errors = err_reader;
-	if (keep_output(&r, "", 0, e) < 0 || start(&r, &out_writer, &err_writer, e) < 0)
+	if (make_room(&r, 0, e) < 0)
 		return -1;
+	result->output[0] = '\0';
+	if (start(&r, &out_writer, &err_writer, e) < 0) {
+		bmr_child_clear(result);
+		return -1;
+	}
 	rc = attend(&r, e);
 	close(r.ended);
 	if (rc < 0) {

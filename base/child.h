@@ -22,6 +22,7 @@ struct bmr_child_order {
 				       * for in $PATH, /usr/sbin and /sbin */
 	const char *const *variables; /* NAME=VALUE, ended by NULL: in place of what the environment
 				       * says of them; may be NULL */
+	bool joined;                  /* bmr_child_run: its errors are part of the output, too */
 	unsigned limit_ms;            /* bmr_child_run: longer than this, and it is killed */
 	size_t output_most;           /* bmr_child_run: bytes of output, more is a failure */
 	const atomic_bool *stop; /* bmr_child_run: true ends it with BMR_E_STOPPED; may be NULL */

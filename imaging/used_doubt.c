@@ -4,10 +4,20 @@
 
 #include "imaging/used_internal.h"
 
-#define NAME_SIZE 48
+int bmr_used_ask(const struct bmr_used_look *look, uint64_t size, bmr_used_judge_fn *judge,
+                 int worst, void *ctx, struct bmr_err *e, const char *const *args)
+{
+	struct bmr_child_order order = bmr_used_order(look, size, args);
+	struct bmr_child_result result;
+	int rc = bmr_child_run(&order, &result, e);
 
-/* What stands behind "NAME:" or the like at the start of a line; NULL: no such line. */
-static const char *after(const char *text, const char *name)
+	if (rc == 0 || (result.status > 0 && result.status <= worst))
+		rc = judge(result.output, ctx, e);
+	bmr_child_clear(&result);
+	return rc;
+}
+
+const char *bmr_used_after(const char *text, const char *name)
 {
 	size_t len = strlen(name);
 
@@ -18,31 +28,28 @@ static const char *after(const char *text, const char *name)
 	return text ? text + len + strspn(text + len, " \t") : NULL;
 }
 
-static bool line_is(const char *line, const char *wanted)
+bool bmr_used_line_is(const char *line, const char *wanted)
 {
 	size_t len = strlen(wanted);
 
 	return strncmp(line, wanted, len) == 0 && (line[len] == '\n' || line[len] == '\0');
 }
 
-/* Each word up to the end of the line is one of those in `known`; else the one that is not. */
-static bool all_known(const char *line, const char *separators, const char *const *known,
-                      char stranger[NAME_SIZE])
+bool bmr_used_all_known(const char *text, size_t len, const char *separators,
+                        const char *const *known, char stranger[BMR_USED_WORD_SIZE])
 {
-	size_t end = strcspn(line, "\n");
+	for (size_t at = 0; at < len;) {
+		size_t word = strcspn(text + at, separators);
+		bool found = word == 0;
 
-	for (size_t at = 0; at < end;) {
-		size_t len = strcspn(line + at, separators);
-		bool found = len == 0;
-
-		if (len > end - at)
-			len = end - at;
-		snprintf(stranger, NAME_SIZE, "%.*s", (int)len, line + at);
+		if (word > len - at)
+			word = len - at;
+		snprintf(stranger, BMR_USED_WORD_SIZE, "%.*s", (int)word, text + at);
 		for (const char *const *k = known; *k && !found; k++)
 			found = strcmp(*k, stranger) == 0;
 		if (!found)
 			return false;
-		at += len + 1;
+		at += word + 1;
 	}
 	return true;
 }
@@ -85,30 +92,26 @@ static const char *const ext_known[] = {"casefold",
                                         "64bit",
                                         NULL};
 
-static int judge_ext(const char *text, struct bmr_err *e)
+static int judge_ext(const char *text, void *ctx, struct bmr_err *e)
 {
-	const char *features = after(text, "Filesystem features:");
-	const char *state = after(text, "Filesystem state:");
-	char stranger[NAME_SIZE];
+	const char *features = bmr_used_after(text, "Filesystem features:");
+	const char *state = bmr_used_after(text, "Filesystem state:");
+	char stranger[BMR_USED_WORD_SIZE];
 
+	(void)ctx;
 	if (!features || !state)
 		return bmr_err_set(e, BMR_E_DATA, 0, "dumpe2fs does not tell its features");
-	if (!all_known(features, " \n", ext_known, stranger))
+	if (!bmr_used_all_known(features, strcspn(features, "\n"), " \n", ext_known, stranger))
 		return bmr_err_set(e, BMR_E_DATA, 0, "it has the feature '%s'", stranger);
-	return line_is(state, "clean") ? 0 : bmr_err_set(e, BMR_E_DATA, 0, "it is not clean");
+	return bmr_used_line_is(state, "clean") ? 0
+	                                        : bmr_err_set(e, BMR_E_DATA, 0, "it is not clean");
 }
 
 int bmr_used_doubt_ext(const struct bmr_used_look *look, const struct bmr_used_device *device,
                        uint64_t size, struct bmr_used_list *map, struct bmr_err *e)
 {
-	struct bmr_child_result result;
-	int rc = BMR_USED_RUN(look, size, &result, e, "dumpe2fs", "-h", device->path);
-
 	(void)map;
-	if (rc == 0)
-		rc = judge_ext(result.output, e);
-	bmr_child_clear(&result);
-	return rc;
+	return BMR_USED_ASK(look, size, judge_ext, 0, NULL, e, "dumpe2fs", "-h", device->path);
 }
 
 /* --- xfs --- */
@@ -121,64 +124,65 @@ static const char *const xfs_known[] = {
 	"RMAPBT",      "REFLINK", "INOBTCNT", "NREXT64",  NULL};
 
 /* versionnum [0xb4a5+0x18a] = V5,NLINK,... */
-static int judge_xfs(const char *text, struct bmr_err *e)
+static int judge_xfs(const char *text, void *ctx, struct bmr_err *e)
 {
-	const char *features = after(text, "versionnum");
-	const char *log = after(text, "logstart =");
-	char stranger[NAME_SIZE];
+	const char *features = bmr_used_after(text, "versionnum");
+	const char *log = bmr_used_after(text, "logstart =");
+	char stranger[BMR_USED_WORD_SIZE];
 
+	(void)ctx;
 	features = features ? strstr(features, "= ") : NULL;
 	if (!features || !log)
 		return bmr_err_set(e, BMR_E_DATA, 0, "xfs_db does not tell its features");
-	if (!all_known(features + 2, ",\n", xfs_known, stranger))
+	if (!bmr_used_all_known(features + 2, strcspn(features + 2, "\n"), ",\n", xfs_known,
+	                        stranger))
 		return bmr_err_set(e, BMR_E_DATA, 0, "it has the feature '%s'", stranger);
-	return !line_is(log, "0") ? 0
-	                          : bmr_err_set(e, BMR_E_DATA, 0, "its log is on another device");
+	return !bmr_used_line_is(log, "0")
+	               ? 0
+	               : bmr_err_set(e, BMR_E_DATA, 0, "its log is on another device");
 }
 
-/* That its log is clean is seen to by partclone. */
+static int judge_xfs_log(const char *text, void *ctx, struct bmr_err *e)
+{
+	const char *state = strstr(text, " state: <");
+
+	(void)ctx;
+	if (state && bmr_used_line_is(state, " state: <CLEAN>"))
+		return 0;
+	return bmr_err_set(e, BMR_E_DATA, 0, "its log is not clean");
+}
+
+/* partclone does not see a log that is to be replayed. */
 int bmr_used_doubt_xfs(const struct bmr_used_look *look, const struct bmr_used_device *device,
                        uint64_t size, struct bmr_used_list *map, struct bmr_err *e)
 {
-	struct bmr_child_result result;
-	int rc = BMR_USED_RUN(look, size, &result, e, "xfs_db", "-r", "-c", "version", "-c", "sb 0",
-	                      "-c", "print logstart", device->path);
-
 	(void)map;
-	if (rc == 0)
-		rc = judge_xfs(result.output, e);
-	bmr_child_clear(&result);
-	return rc;
+	if (BMR_USED_ASK(look, size, judge_xfs, 0, NULL, e, "xfs_db", "-r", "-c", "version", "-c",
+	                 "sb 0", "-c", "print logstart", device->path) < 0)
+		return -1;
+	return BMR_USED_ASK(look, size, judge_xfs_log, 0, NULL, e, "xfs_logprint", "-t",
+	                    device->path);
 }
 
-/* --- ntfs, fat, exfat --- */
+/* --- fat, exfat --- */
 
-int bmr_used_doubt_ntfs(const struct bmr_used_look *look, const struct bmr_used_device *device,
-                        uint64_t size, struct bmr_used_list *map, struct bmr_err *e)
+static int judge_fat(const char *text, void *ctx, struct bmr_err *e)
 {
-	struct bmr_child_result result;
-	int rc = BMR_USED_RUN(look, size, &result, e, "ntfsinfo", "-m", device->path);
-	const char *flags;
-
-	(void)map;
-	flags = rc == 0 ? after(result.output, "\tVolume Flags:") : NULL;
-	if (rc == 0 && (!flags || !line_is(flags, "0x0000")))
-		rc = bmr_err_set(e, BMR_E_DATA, 0, "it is marked as not clean");
-	bmr_child_clear(&result);
-	return rc;
+	(void)ctx;
+	if (!strcasestr(text, "dirty bit is set"))
+		return 0;
+	return bmr_err_set(e, BMR_E_DATA, 0, "it is not clean");
 }
 
+/* Its status says that something could be mended, if only a count of free blocks. */
 int bmr_used_doubt_fat(const struct bmr_used_look *look, const struct bmr_used_device *device,
                        uint64_t size, struct bmr_used_list *map, struct bmr_err *e)
 {
-	(void)look;
-	(void)device;
-	(void)size;
 	(void)map;
-	(void)e;
-	return 0;
+	return BMR_USED_ASK(look, size, judge_fat, 1, NULL, e, "fsck.fat", "-n", device->path);
 }
 
+/* partclone itself says so of one that is not clean. */
 int bmr_used_doubt_exfat(const struct bmr_used_look *look, const struct bmr_used_device *device,
                          uint64_t size, struct bmr_used_list *map, struct bmr_err *e)
 {

@@ -120,11 +120,26 @@ int bmr_used_device_open(const struct bmr_used_look *look, const struct bmr_used
                          struct bmr_used_device *device, struct bmr_err *e);
 void bmr_used_device_close(struct bmr_used_device *device);
 
-/* Run a program that reads `size` bytes at most, in the C locale.  As bmr_child_run. */
-int bmr_used_run(const struct bmr_used_look *look, uint64_t size, const char *const *args,
-                 struct bmr_child_result *result, struct bmr_err *e);
-#define BMR_USED_RUN(look, size, result, e, ...)                                                   \
-	bmr_used_run(look, size, (const char *const[]){__VA_ARGS__, NULL}, result, e)
+/* How to run a program that reads `size` bytes at most: in the C locale, with a limit of time. */
+struct bmr_child_order bmr_used_order(const struct bmr_used_look *look, uint64_t size,
+                                      const char *const *args);
+
+/* Run a program and judge what it says; an exit code up to `worst` is no failure.
+ * Errors: those of bmr_child_run and of the judge, who has BMR_E_DATA. */
+typedef int bmr_used_judge_fn(const char *text, void *ctx, struct bmr_err *e);
+int bmr_used_ask(const struct bmr_used_look *look, uint64_t size, bmr_used_judge_fn *judge,
+                 int worst, void *ctx, struct bmr_err *e, const char *const *args);
+#define BMR_USED_ASK(look, size, judge, worst, ctx, e, ...)                                        \
+	bmr_used_ask(look, size, judge, worst, ctx, e, (const char *const[]){__VA_ARGS__, NULL})
+
+/* What stands behind "NAME:" or the like at the start of a line; NULL: no such line, or no text. */
+const char *bmr_used_after(const char *text, const char *name);
+/* Up to its end, and no further. */
+bool bmr_used_line_is(const char *line, const char *wanted);
+/* Is each word of the first len bytes one of those in `known`?  Else *stranger is one that is not. */
+#define BMR_USED_WORD_SIZE 48
+bool bmr_used_all_known(const char *text, size_t len, const char *separators,
+                        const char *const *known, char stranger[BMR_USED_WORD_SIZE]);
 
 /* The map that partclone.FS makes of a device of `size` bytes, into *map (added, in order).
  * *end: where it ends.  Errors: BMR_E_DATA (it makes no sense), those of bmr_child_run. */

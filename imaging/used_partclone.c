@@ -27,8 +27,8 @@
 #define LIMIT_MOST_MS (24 * 60 * 60 * 1000u)
 #define OUTPUT_MOST ((size_t)64 << 20)
 
-int bmr_used_run(const struct bmr_used_look *look, uint64_t size, const char *const *args,
-                 struct bmr_child_result *result, struct bmr_err *e)
+struct bmr_child_order bmr_used_order(const struct bmr_used_look *look, uint64_t size,
+                                      const char *const *args)
 {
 	/* The last is for those of LVM. */
 	static const char *const variables[] = {"LC_ALL=C", "LVM_SUPPRESS_FD_WARNINGS=1", NULL};
@@ -43,7 +43,7 @@ int bmr_used_run(const struct bmr_used_look *look, uint64_t size, const char *co
 
 	if (look->options->limit_ms)
 		order.limit_ms = look->options->limit_ms;
-	return bmr_child_run(&order, result, e);
+	return order;
 }
 
 static int senseless(struct bmr_err *e, const char *what)
@@ -122,7 +122,7 @@ static int read_map(FILE *file, struct reading *r, struct bmr_err *e)
 static void find_reason(const struct bmr_child_result *result, const char *fs, struct bmr_err *e)
 {
 	char line[200] = "";
-	const char *s = result->errors;
+	const char *s = result->output;
 
 	if (result->status <= 0)
 		return;
@@ -137,18 +137,35 @@ static void find_reason(const struct bmr_child_result *result, const char *fs, s
 	            line[0] ? ": " : "", line);
 }
 
+/* Of some file systems it says that they are not clean, and goes on. */
+static int judge_words(const struct bmr_child_result *result, struct bmr_err *e)
+{
+	static const char *const words[] = {"WARN", "unclean", "not unmounted cleanly",
+	                                    "hibernated"};
+
+	for (size_t i = 0; i < sizeof words / sizeof *words; i++)
+		if (strcasestr(result->output, words[i]))
+			return bmr_err_set(e, BMR_E_DATA, 0, "it is not clean");
+	return 0;
+}
+
 static int make_map(const struct bmr_used_look *look, const char *fs, const char *device,
                     uint64_t size, const char *path, struct bmr_err *e)
 {
-	struct bmr_child_result result;
 	char program[32];
+	const char *const args[] = {program, "-D",   "-q", "-L", "/dev/null",
+	                            "-s",    device, "-o", path, NULL};
+	struct bmr_child_order order = bmr_used_order(look, size, args);
+	struct bmr_child_result result;
 	int rc;
 
+	order.joined = true;
 	snprintf(program, sizeof program, "partclone.%s", fs);
-	rc = BMR_USED_RUN(look, size, &result, e, program, "-D", "-q", "-L", "/dev/null", "-s",
-	                  device, "-o", path);
+	rc = bmr_child_run(&order, &result, e);
 	if (rc < 0 && e->code == BMR_E_SOURCE)
 		find_reason(&result, fs, e);
+	if (rc == 0)
+		rc = judge_words(&result, e);
 	bmr_child_clear(&result);
 	return rc;
 }

@@ -201,6 +201,9 @@ static int take_table(struct bmr_used_look *look, const struct table *t, struct 
 		return -1;
 	if (bmr_used_probe(look, 0, look->options->size, &found, e) < 0)
 		return bmr_used_is_fatal(e) ? -1 : take_disk(look, "it cannot be probed", e);
+	/* A boot sector of a file system has the mark of an MBR, but no partitions. */
+	if (t->count == 0 && found.type[0])
+		return take_disk(look, NULL, e);
 	why = why_not(t, &found);
 	if (why)
 		return take_disk(look, why, e);

@@ -100,6 +100,25 @@ static void test_status(void **state)
 	bmr_child_clear(&result);
 }
 
+static void test_joined(void **state)
+{
+	static const char *const args[] = {"sh", "-c", "echo first; sleep 1; echo second >&2",
+	                                   NULL};
+	struct bmr_child_order order = {
+		.args = args, .joined = true, .limit_ms = 20000, .output_most = 13};
+	struct bmr_child_result result;
+	struct bmr_err e = {0};
+
+	(void)state;
+	assert_int_equal(bmr_child_run(&order, &result, &e), 0);
+	assert_string_equal(result.output, "first\nsecond\n");
+	assert_string_equal(result.errors, "second\n");
+	bmr_child_clear(&result);
+	order.output_most--;
+	assert_int_equal(bmr_child_run(&order, &result, &e), -1);
+	bmr_child_clear(&result);
+}
+
 /* The end of many errors, whatever the pieces in which they come. */
 static void test_many_errors(void **state)
 {
@@ -133,6 +152,7 @@ static void test_much_output(void **state)
 	assert_int_equal(e.code, BMR_E_SOURCE);
 	assert_string_equal(e.msg, "'head' wrote more than 299999 bytes");
 	assert_int_equal(result.status, -1);
+	assert_int_equal(result.output_len, 299999); /* what there was before */
 	bmr_child_clear(&result);
 }
 
@@ -366,13 +386,13 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_output),      cmocka_unit_test(test_silence),
-		cmocka_unit_test(test_status),      cmocka_unit_test(test_many_errors),
-		cmocka_unit_test(test_much_output), cmocka_unit_test(test_missing),
-		cmocka_unit_test(test_path),        cmocka_unit_test(test_variables),
-		cmocka_unit_test(test_deadline),    cmocka_unit_test(test_babble),
-		cmocka_unit_test(test_leftover),    cmocka_unit_test(test_stop),
-		cmocka_unit_test(test_bare),        cmocka_unit_test(test_start),
-		cmocka_unit_test(test_orphan),
+		cmocka_unit_test(test_status),      cmocka_unit_test(test_joined),
+		cmocka_unit_test(test_many_errors), cmocka_unit_test(test_much_output),
+		cmocka_unit_test(test_missing),     cmocka_unit_test(test_path),
+		cmocka_unit_test(test_variables),   cmocka_unit_test(test_deadline),
+		cmocka_unit_test(test_babble),      cmocka_unit_test(test_leftover),
+		cmocka_unit_test(test_stop),        cmocka_unit_test(test_bare),
+		cmocka_unit_test(test_start),       cmocka_unit_test(test_orphan),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
