@@ -7,6 +7,7 @@
 #include "agent/disks.h"
 #include "agent/info.h"
 #include "agent/job.h"
+#include "agent/merge.h"
 #include "agent/session.h"
 #include "base/err.h"
 #include "imaging/disk.h"
@@ -97,6 +98,20 @@ int bmr_command_capture(int argc, char **argv)
 	static const struct bmr_option_rules rules = {'C', "eps", "DISK IMAGE", 2, 2};
 
 	return run_command(&rules, argc, argv, capture);
+}
+
+/* --- merge --- */
+
+static int merge(struct bmr_session *s, struct bmr_options *o, struct bmr_err *e)
+{
+	return bmr_merge_image(s, o->arguments[0], o->arguments[1], e);
+}
+
+int bmr_command_merge(int argc, char **argv)
+{
+	static const struct bmr_option_rules rules = {'M', "es", "IMAGE OUT", 2, 2};
+
+	return run_command(&rules, argc, argv, merge);
 }
 
 /* --- verify --- */

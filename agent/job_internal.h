@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* job_internal.h - what the parts of job.h share: job.c, job_verify.c. */
+/* job_internal.h - what the parts of job.h share: job.c, job_verify.c; merge.c. */
 #ifndef BMR_AGENT_JOB_INTERNAL_H
 #define BMR_AGENT_JOB_INTERNAL_H
 
 #include <stddef.h>
 #include <stdint.h>
 
+struct bmr_chain;
 struct bmr_job;
 struct bmr_session;
 struct bmr_target_info;
@@ -22,6 +23,9 @@ void bmr_job_show_target(struct bmr_job *job, const struct bmr_target_info *targ
 
 /* Show the job's progress until bmr_screen_unwatch. */
 void bmr_job_watch(struct bmr_job *job);
+
+/* Bytes of all frames of a bmr image that a restore fetches: what the screen's percents are of. */
+uint64_t bmr_job_frame_bytes(const struct bmr_chain *chain);
 
 /* Seconds of a clock that is never set. */
 double bmr_job_now(void);

@@ -117,8 +117,7 @@ static int verify_stream(struct bmr_job *job, struct bmr_verify_result *result,
 
 /* --- a bmr image --- */
 
-/* Bytes of all frames that a restore would fetch: what the screen's percents are of. */
-static uint64_t frame_bytes(const struct bmr_chain *chain)
+uint64_t bmr_job_frame_bytes(const struct bmr_chain *chain)
 {
 	const struct bmr_manifest *m = bmr_chain_manifest(chain);
 	uint64_t bytes = 0;
@@ -147,7 +146,7 @@ static int verify_chunks(struct bmr_job *job, struct bmr_chain *chain, struct bm
 	atomic_store(&job->progress.phase, r->target ? BMR_PHASE_READBACK : BMR_PHASE_COMPARE);
 	atomic_store(&job->progress.to_verify,
 	             m->head.disk_size - bmr_manifest_bytes(m, BMR_CHUNK_UNUSED));
-	bmr_screen_watch(job->session->screen, &job->progress, frame_bytes(chain),
+	bmr_screen_watch(job->session->screen, &job->progress, bmr_job_frame_bytes(chain),
 	                 m->head.disk_size, &ignored);
 	if (bmr_verify_chunks_run(&verify, &r->found, e) < 0)
 		return -1;

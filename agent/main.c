@@ -17,6 +17,7 @@ static const struct {
 } commands[] = {
 	{"restore", bmr_command_restore, "IMAGE DISK     write an image onto a disk and prove it"},
 	{"capture", bmr_command_capture, "DISK IMAGE     write what a disk holds to an image"},
+	{"merge", bmr_command_merge, "IMAGE OUT        make an incremental image a full one"},
 	{"verify", bmr_command_verify,
          "IMAGE [DISK]    is the image whole? does the disk hold it?"},
 	{"info", bmr_command_info, "IMAGE             what an image is"},

@@ -114,9 +114,10 @@ static int check_arguments(const struct bmr_option_rules *rules, const struct bm
 {
 	if (o->argument_count < rules->least)
 		return bmr_err_set(e, BMR_E_USAGE, 0, "%s needed; see --help",
-		                   rules->scope == 'C' ? "DISK and IMAGE are"
-		                   : rules->least == 2 ? "IMAGE and DISK are"
-		                                       : "IMAGE is");
+		                   rules->scope == 'C'   ? "DISK and IMAGE are"
+		                   : rules->scope == 'M' ? "IMAGE and OUT are"
+		                   : rules->least == 2   ? "IMAGE and DISK are"
+		                                         : "IMAGE is");
 	if (o->argument_count > rules->most)
 		return bmr_err_set(e, BMR_E_USAGE, 0, "'%s' is one argument too many; see --help",
 		                   o->arguments[rules->most]);
