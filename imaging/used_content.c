@@ -158,16 +158,31 @@ static int take_unknown(struct bmr_used_look *look, const struct bmr_used_place 
 	return bmr_used_whole(look, place, why, e);
 }
 
+/* What is in one piece can be read without a device, which not everybody may make. */
+static int probe(const struct bmr_used_look *look, const struct bmr_used_place *place,
+                 struct bmr_used_found *found, struct bmr_err *e)
+{
+	unsigned sector = look->options->sector;
+	struct bmr_used_device device;
+	int rc;
+
+	if (place->count == 1)
+		return bmr_used_probe(look->fd, sector, place->pieces[0].offset, place->size, found,
+		                      e);
+	if (bmr_used_device_open(look, place, &device, e) < 0)
+		return -1;
+	rc = bmr_used_probe(device.fd, sector, 0, place->size, found, e);
+	bmr_used_device_close(&device);
+	return rc;
+}
+
 int bmr_used_content(struct bmr_used_look *look, const struct bmr_used_place *place,
                      bool pv_allowed, struct bmr_err *e)
 {
 	struct bmr_used_found found;
 	const struct kind *kind;
 
-	/* Marks stand at the start or at the end: the probe must not see beyond this place. */
-	if (place->count != 1)
-		return bmr_used_whole(look, place, "it lies in several pieces", e);
-	if (bmr_used_probe(look, place->pieces[0].offset, place->size, &found, e) < 0)
+	if (probe(look, place, &found, e) < 0)
 		return whole_because(look, place, e);
 	if (tell(look, place->fact, &found, e) < 0)
 		return -1;

@@ -103,9 +103,9 @@ struct bmr_used_found { /* by libblkid; "" where it says nothing */
 	char uuid[64];
 };
 
-/* What stands at [offset, offset + size) of the disk.  Errors: BMR_E_TARGET (cannot be read),
+/* What stands at [offset, offset + size) of an open file.  Errors: BMR_E_TARGET (cannot be read),
  * BMR_E_DATA (several contradict each other), BMR_E_NOMEM. */
-int bmr_used_probe(const struct bmr_used_look *look, uint64_t offset, uint64_t size,
+int bmr_used_probe(int fd, unsigned sector, uint64_t offset, uint64_t size,
                    struct bmr_used_found *found, struct bmr_err *e);
 
 struct bmr_used_device {

@@ -13,8 +13,8 @@ static void text_of(blkid_probe probe, const char *name, char *out, size_t size)
 		snprintf(out, size, "%s", data);
 }
 
-static int probe_with(blkid_probe probe, const struct bmr_used_look *look, uint64_t offset,
-                      uint64_t size, struct bmr_used_found *found, struct bmr_err *e)
+static int probe_with(blkid_probe probe, int fd, unsigned sector, uint64_t offset, uint64_t size,
+                      struct bmr_used_found *found, struct bmr_err *e)
 {
 	int rc;
 
@@ -22,9 +22,9 @@ static int probe_with(blkid_probe probe, const struct bmr_used_look *look, uint6
 	blkid_probe_set_superblocks_flags(probe, BLKID_SUBLKS_TYPE | BLKID_SUBLKS_LABEL |
 	                                                 BLKID_SUBLKS_UUID);
 	errno = 0;
-	if (blkid_probe_set_device(probe, look->fd, (blkid_loff_t)offset, (blkid_loff_t)size) != 0)
+	if (blkid_probe_set_device(probe, fd, (blkid_loff_t)offset, (blkid_loff_t)size) != 0)
 		return bmr_err_set(e, BMR_E_TARGET, errno, "cannot be probed");
-	blkid_probe_set_sectorsize(probe, look->options->sector);
+	blkid_probe_set_sectorsize(probe, sector);
 	rc = blkid_do_safeprobe(probe);
 	if (rc == -2)
 		return bmr_err_set(e, BMR_E_DATA, 0, "several file systems left their marks in it");
@@ -36,7 +36,7 @@ static int probe_with(blkid_probe probe, const struct bmr_used_look *look, uint6
 	return 0;
 }
 
-int bmr_used_probe(const struct bmr_used_look *look, uint64_t offset, uint64_t size,
+int bmr_used_probe(int fd, unsigned sector, uint64_t offset, uint64_t size,
                    struct bmr_used_found *found, struct bmr_err *e)
 {
 	blkid_probe probe = blkid_new_probe();
@@ -45,7 +45,7 @@ int bmr_used_probe(const struct bmr_used_look *look, uint64_t offset, uint64_t s
 	*found = (struct bmr_used_found){.type = ""};
 	if (!probe)
 		return bmr_err_nomem(e, "a probe");
-	rc = probe_with(probe, look, offset, size, found, e);
+	rc = probe_with(probe, fd, sector, offset, size, found, e);
 	blkid_free_probe(probe);
 	return rc;
 }

@@ -199,7 +199,7 @@ static int take_table(struct bmr_used_look *look, const struct table *t, struct 
 	if (bmr_used_fact(look, "table", "type", e, "%s", t->type) < 0 ||
 	    bmr_used_fact(look, "table", "uuid", e, "%s", t->uuid) < 0)
 		return -1;
-	if (bmr_used_probe(look, 0, look->options->size, &found, e) < 0)
+	if (bmr_used_probe(look->fd, look->options->sector, 0, look->options->size, &found, e) < 0)
 		return bmr_used_is_fatal(e) ? -1 : take_disk(look, "it cannot be probed", e);
 	/* A boot sector of a file system has the mark of an MBR, but no partitions. */
 	if (t->count == 0 && found.type[0])
