@@ -154,9 +154,8 @@ static int with_target(struct agent *a, struct bmr_job *job,
 
 static int plan_target(struct bmr_job *job, const struct bmr_target_info *target, struct bmr_err *e)
 {
-	if (bmr_restore_check(&job->image, target, e) < 0)
+	if (bmr_restore_check(&job->image, target, e) < 0 || bmr_job_plan(job, target, e) < 0)
 		return -1;
-	bmr_job_plan(job, target);
 	job->session->options->params.finish = BMR_FINISH_HOLD; /* to be read */
 	return 0;
 }

@@ -57,10 +57,8 @@ static int restore_checked(struct bmr_job *job, const struct bmr_target_info *ta
 	bmr_disk_clear(&disk);
 	if (rc < 0)
 		return -1;
-	if (job->session->options->plan) {
-		bmr_job_plan(job, target);
-		return 0;
-	}
+	if (job->session->options->plan)
+		return bmr_job_plan(job, target, e);
 	return bmr_job_restore(job, target, e);
 }
 

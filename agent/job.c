@@ -4,7 +4,6 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 #include <time.h>
@@ -20,6 +19,7 @@
 #include "base/size.h"
 #include "imaging/disk.h"
 #include "imaging/select.h"
+#include "imaging/sidecar.h"
 #include "transport/url.h"
 
 #define SOURCE_DISKS_MAX 16
@@ -87,7 +87,7 @@ static void announce_image(struct bmr_job *job)
 	         bmr_layout_text(&job->image.layout, layout, sizeof layout));
 	bmr_screen_fact(job->session->screen, "content", text);
 	bmr_events_send(job->session->events, "image", add_image, job);
-	if (!job->image.has_checksum && !job->has_sha256)
+	if (!job->image.has_checksum && !job->image.manifest && !job->has_sha256)
 		bmr_log_say(job->session->log, BMR_LOG_NOTICE,
 		            "this %s image carries no checksum of its content: damage on its way "
 		            "cannot be seen; give sha256=",
@@ -108,7 +108,8 @@ int bmr_job_open(struct bmr_session *session, const char *urls, struct bmr_job *
 	if (bmr_source_open_any(urls, &job->source_options, &job->source, e) < 0)
 		return -1;
 	bmr_session_set_source(session, job->source);
-	if (bmr_image_inspect(job->source, &job->image, e) < 0)
+	if (bmr_image_inspect(job->source, &job->image, e) < 0 ||
+	    bmr_sidecar_find(job->source, &job->source_options, &job->image, e) < 0)
 		return -1;
 	announce_image(job);
 	return 0;
@@ -117,6 +118,7 @@ int bmr_job_open(struct bmr_session *session, const char *urls, struct bmr_job *
 void bmr_job_close(struct bmr_job *job)
 {
 	bmr_session_set_source(job->session, NULL);
+	bmr_image_clear(&job->image);
 	bmr_source_close(job->source);
 }
 
@@ -180,35 +182,7 @@ void bmr_job_show_target(struct bmr_job *job, const struct bmr_target_info *targ
 	bmr_screen_fact(job->session->screen, "target", text);
 }
 
-static void add_target(void *ctx, struct bmr_json *j)
-{
-	const struct bmr_target_info *target = ctx;
-
-	bmr_json_text(j, "target", target->path);
-	bmr_json_number(j, "target_bytes", target->size);
-	bmr_json_number(j, "sector", target->sector);
-}
-
-void bmr_job_plan(struct bmr_job *job, const struct bmr_target_info *target)
-{
-	struct bmr_session *s = job->session;
-	const struct bmr_params *p = &s->options->params;
-	struct bmr_target_info copy = *target;
-
-	bmr_job_show_target(job, target);
-	bmr_screen_say(s->screen, "plan: 1 zero LBA 0, flush; 2 write all but the first MiB;");
-	bmr_screen_say(s->screen, p->verify != BMR_VERIFY_NONE
-	                                  ? "      3 flush, read everything back and compare;"
-	                                  : "      3 flush (verify=none: nothing is read back);");
-	bmr_screen_say(s->screen, "      4 write the first MiB but LBA 0; 5 write LBA 0.");
-	if (p->compare == BMR_COMPARE_HASH)
-		bmr_screen_say(s->screen,
-		               "      compare=hash: what the disk holds already is not written.");
-	bmr_screen_say(s->screen, "plan: nothing was written");
-	bmr_events_send(s->events, "planned", add_target, &copy);
-}
-
-/* --- doing it --- */
+/* --- what restore and verify share --- */
 
 double bmr_job_now(void)
 {
@@ -218,69 +192,15 @@ double bmr_job_now(void)
 	return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
 }
 
-static void phase_event(void *ctx, enum bmr_phase phase)
-{
-	struct bmr_session *s = ctx;
-
-	bmr_events_text(s->events, "phase", "phase", bmr_phase_name(phase));
-}
-
 void bmr_job_watch(struct bmr_job *job)
 {
 	struct bmr_err ignored; /* a restore that nobody sees is still a restore */
 	uint64_t disk = job->image.size ? job->image.size : job->image.at_least;
 
-	bmr_screen_watch(job->session->screen, &job->progress, job->image.file_size, disk,
-	                 &ignored);
-}
+	/* Of an image with a manifest not all of the file is read: its progress is the disk's. */
+	uint64_t file = job->image.manifest ? BMR_SOURCE_SIZE_UNKNOWN : job->image.file_size;
 
-struct outcome { /* for the last event and the last words */
-	const struct bmr_job *job;
-	const char *target;
-	uint64_t size;
-	const struct bmr_digest_value *sha256;
-	const struct bmr_restore_result *restored;
-	double seconds;
-};
-
-/* Of this process, in bytes; workers of SMB are others. */
-static uint64_t peak_memory(void)
-{
-	struct rusage used;
-
-	return getrusage(RUSAGE_SELF, &used) == 0 ? (uint64_t)used.ru_maxrss * BMR_KIB : 0;
-}
-
-static void add_outcome(void *ctx, struct bmr_json *j)
-{
-	const struct outcome *o = ctx;
-	const struct bmr_restore_progress *p = &o->job->progress;
-	char digest[BMR_DIGEST_TEXT_SIZE];
-
-	bmr_json_text(j, "image", bmr_source_name(o->job->source));
-	if (o->target)
-		bmr_json_text(j, "target", o->target);
-	bmr_json_number(j, "bytes", o->size);
-	bmr_json_text(j, "sha256", bmr_digest_text(o->sha256, digest));
-	if (o->restored) {
-		bmr_json_bool(j, "proven", o->restored->proven);
-		bmr_json_bool(j, "already", o->restored->already);
-		bmr_json_number(j, "written", atomic_load(&p->written));
-		bmr_json_number(j, "zeroed", atomic_load(&p->zeroed));
-		bmr_json_number(j, "skipped", atomic_load(&p->skipped));
-		bmr_json_number(j, "verified", atomic_load(&p->verified));
-		bmr_json_number(j, "rewritten", o->restored->rewritten);
-	}
-	bmr_json_seconds(j, "duration", o->seconds);
-	bmr_json_number(j, "peak_memory", peak_memory());
-	bmr_json_number(j, "exit", 0);
-}
-
-static const char *restored_words(const struct bmr_restore_result *result)
-{
-	if (result->already)
-		return "held the image already; nothing was written";
-	return result->proven ? "read back and right" : "NOT read back, as ordered by verify=none";
+	bmr_screen_watch(job->session->screen, &job->progress, file, disk, &ignored);
 }
 
 const char *bmr_job_next_text(const struct bmr_session *s, char *buf, size_t len)
@@ -290,56 +210,4 @@ const char *bmr_job_next_text(const struct bmr_session *s, char *buf, size_t len
 	snprintf(buf, len, "\nbmr: next: %s",
 	         bmr_finish_text((enum bmr_finish)s->options->params.finish));
 	return buf;
-}
-
-static void say_restored(const struct outcome *o)
-{
-	char next[64];
-	char memory[16];
-	char bytes[BMR_BYTES_TEXT_SIZE];
-	char digest[BMR_DIGEST_TEXT_SIZE];
-	char lines[512];
-	char title[320];
-
-	snprintf(title, sizeof title, "bmr: restored %s", o->target);
-	snprintf(lines, sizeof lines, "bmr: %s, %s, %.1f s, memory %s\nbmr: sha256 %s%s",
-	         bmr_job_bytes_text(o->size, bytes, sizeof bytes), restored_words(o->restored),
-	         o->seconds, bmr_size_text(peak_memory(), memory, sizeof memory),
-	         bmr_digest_text(o->sha256, digest),
-	         bmr_job_next_text(o->job->session, next, sizeof next));
-	bmr_screen_result(o->job->session->screen, true, title, lines);
-}
-
-int bmr_job_restore(struct bmr_job *job, const struct bmr_target_info *target, struct bmr_err *e)
-{
-	struct bmr_session *s = job->session;
-	const struct bmr_params *p = &s->options->params;
-	struct bmr_restore restore = {
-		.source = job->source,
-		.image = &job->image,
-		.target = target,
-		.sha256 = job->has_sha256 ? &job->sha256 : NULL,
-		.compare = p->compare == BMR_COMPARE_HASH,
-		.read_back = p->verify != BMR_VERIFY_NONE,
-		.progress = &job->progress,
-		.stop = &s->stop,
-		.log = s->log,
-		.phase = phase_event,
-		.ctx = s,
-	};
-	struct bmr_restore_result result;
-	struct outcome outcome = {job, target->path, 0, &result.sha256, &result, bmr_job_now()};
-	int rc;
-
-	bmr_job_show_target(job, target);
-	bmr_job_watch(job);
-	rc = bmr_restore_run(&restore, &result, e);
-	bmr_screen_unwatch(s->screen);
-	if (rc < 0)
-		return -1;
-	outcome.size = result.size;
-	outcome.seconds = bmr_job_now() - outcome.seconds;
-	bmr_events_send(s->events, "restored", add_outcome, &outcome);
-	say_restored(&outcome);
-	return 0;
 }

@@ -42,8 +42,8 @@ void bmr_job_source_options(struct bmr_session *session, struct bmr_source_optio
 int bmr_job_check_target(struct bmr_job *job, const struct bmr_target_info *target,
                          struct bmr_disk *disk, struct bmr_err *e);
 
-/* Say what a restore to this target would do. */
-void bmr_job_plan(struct bmr_job *job, const struct bmr_target_info *target);
+/* Say what a restore to this target would do.  Errors: the target's, for it is looked at (compare=auto). */
+int bmr_job_plan(struct bmr_job *job, const struct bmr_target_info *target, struct bmr_err *e);
 
 /* Restore with progress, and say "restored" once it is proven.  Errors: bmr_restore_run's. */
 int bmr_job_restore(struct bmr_job *job, const struct bmr_target_info *target, struct bmr_err *e);

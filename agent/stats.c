@@ -41,14 +41,20 @@ static double of_timeval(const struct timeval *t)
 	return (double)t->tv_sec + (double)t->tv_usec / 1e6;
 }
 
-/* Of this process; workers of SMB are others. */
+uint64_t bmr_stats_peak_memory(void)
+{
+	struct rusage used;
+
+	return getrusage(RUSAGE_SELF, &used) == 0 ? (uint64_t)used.ru_maxrss * BMR_KIB : 0;
+}
+
 static void add_process(struct figures *f)
 {
 	struct rusage used = {0};
 
 	getrusage(RUSAGE_SELF, &used);
 	add_seconds(f, "cpu", of_timeval(&used.ru_utime) + of_timeval(&used.ru_stime));
-	add_number(f, "peak_memory", (uint64_t)used.ru_maxrss * BMR_KIB);
+	add_number(f, "peak_memory", bmr_stats_peak_memory());
 }
 
 static void add_bytes(struct figures *f, const struct bmr_restore_progress *p)

@@ -20,6 +20,9 @@ struct bmr_stats {
 /* Write the figures as members of the object that is open: docs/events.md lists them. */
 void bmr_stats_add(const struct bmr_stats *s, struct bmr_json *j);
 
+/* The most memory that this process had, in bytes; workers of SMB are others. */
+uint64_t bmr_stats_peak_memory(void);
+
 /* If --stats was given: one JSON object, or a line of names and one of values as CSV (RFC 4180, but
  * lines end with a newline alone). */
 void bmr_stats_print(const struct bmr_stats *s, const struct bmr_options *options, FILE *out);
