@@ -31,6 +31,21 @@ run 0 info "$WORK/zstd"
 run 0 verify "$WORK/zstd"
 echo "zstd, lz4, gzip and none: other tools and bmr give the same disk"
 
+# The example of docs/image-format.md is an image.
+python3 - "$HERE/../../docs/image-format.md" >"$WORK/example" <<'END'
+import re, sys
+for line in open(sys.argv[1]):
+    if re.match("[0-9a-f]{8}: ", line):
+        sys.stdout.buffer.write(bytes.fromhex(line[10:57]))
+END
+{ printf hello; head -c 2097147 /dev/zero; } >"$WORK/example.raw"
+zstd -q -dc "$WORK/example" | cmp - "$WORK/example.raw"
+run 0 restore "$WORK/example" "$WORK/example.disk"
+same "$WORK/example.disk" "$WORK/example.raw"
+run 0 info "$WORK/example"
+grep -q 00112233-4455-4677-8899-aabbccddeeff "$WORK/out" || fail "another id"
+echo "the example in docs/image-format.md: an image"
+
 # What other tools say of it.
 zstd -q -t "$WORK/zstd" "$WORK/large-chunks"
 [ "$(zstd -l "$WORK/zstd" | awk 'NR == 2 {print $2}')" = 3 ] || fail "not three skippable frames"

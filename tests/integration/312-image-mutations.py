@@ -1,0 +1,1 @@
+311-image-mutations.py
