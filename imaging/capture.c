@@ -15,14 +15,13 @@
 #include "imaging/manifest.h"
 #include "imaging/phase.h"
 #include "imaging/pipe.h"
+#include "imaging/spans.h"
 #include "imaging/target.h"
 #include "imaging/used.h"
 #include "imaging/writer.h"
 #include "imaging/zero.h"
 
 #define SLOTS(workers) (2 * (workers) + 2)
-/* Reading on through a gap between used ranges is faster than a second read. */
-#define GAP_MOST (128 * BMR_KIB)
 #define PACE_SLICE_MS 200
 #define BAD_LINES_MOST 16 /* said in the log; the manifest lists all */
 
@@ -51,6 +50,7 @@ struct slot {
 
 struct run {
 	const struct bmr_capture *c; /* read-only while threads run, as is all down to lock */
+	const struct bmr_used *used;
 	uint32_t chunks;
 	uint32_t chunk_size;
 	unsigned workers;
@@ -127,39 +127,13 @@ static bool has_failed(struct run *r)
 	return failed;
 }
 
-/* --- which ranges are used --- */
-
-/* The first used range that ends after off. */
-static size_t range_after(const struct bmr_used *used, uint64_t off)
-{
-	size_t low = 0;
-	size_t high = used->count;
-
-	while (low < high) {
-		size_t middle = low + (high - low) / 2;
-
-		if (used->ranges[middle].offset + used->ranges[middle].length <= off)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	return low;
-}
-
 /* How many chunks from `chunk` on are unused as a whole. */
 static uint32_t unused_from(const struct run *r, uint32_t chunk)
 {
-	const struct bmr_used *used = r->c->used;
-	size_t i;
-	uint64_t next;
+	uint64_t off = bmr_spans_first_used(r->used, (uint64_t)chunk * r->chunk_size);
+	uint64_t next = off / r->chunk_size;
 
-	if (!used)
-		return 0;
-	i = range_after(used, (uint64_t)chunk * r->chunk_size);
-	if (i == used->count)
-		return r->chunks - chunk;
-	next = used->ranges[i].offset / r->chunk_size;
-	return next > chunk ? (uint32_t)(next - chunk) : 0;
+	return (uint32_t)(bmr_size_min(next, r->chunks) - chunk);
 }
 
 /* --- reading --- */
@@ -186,69 +160,20 @@ static int pace(struct run *r, uint64_t bytes, struct bmr_err *e)
 	return 0;
 }
 
-static int read_span(struct run *r, struct slot *s, uint64_t from, uint64_t to, struct bmr_err *e)
-{
-	uint64_t start = (uint64_t)s->first * r->chunk_size;
-
-	if (pace(r, to - from, e) < 0)
-		return -1;
-	return bmr_careful_read(r->c->disk, s->data + (from - start), (size_t)(to - from), from,
-	                        r->c->stop, &s->bad, e);
-}
-
-/* What is not used comes out as zeros, whatever was read there. */
-static void clear_unused(struct slot *s, const struct bmr_used *used, size_t first, uint64_t start)
-{
-	uint64_t end = start + s->len;
-	uint64_t at = start;
-
-	for (size_t i = first; i < used->count && used->ranges[i].offset < end; i++) {
-		const struct bmr_used_range *range = &used->ranges[i];
-
-		if (range->offset > at)
-			memset(s->data + (at - start), 0, (size_t)(range->offset - at));
-		at = bmr_size_min(range->offset + range->length, end);
-	}
-	memset(s->data + (at - start), 0, (size_t)(end - at));
-}
-
-static int read_used(struct run *r, struct slot *s, struct bmr_err *e)
-{
-	const struct bmr_used *used = r->c->used;
-	uint64_t start = (uint64_t)s->first * r->chunk_size;
-	uint64_t end = start + s->len;
-	size_t first = range_after(used, start);
-	uint64_t from = 0;
-	uint64_t to = 0; /* [from, to) is to be read; empty at first */
-
-	for (size_t i = first; i < used->count && used->ranges[i].offset < end; i++) {
-		uint64_t a = used->ranges[i].offset > start ? used->ranges[i].offset : start;
-		uint64_t b = bmr_size_min(used->ranges[i].offset + used->ranges[i].length, end);
-
-		s->used += b - a;
-		if (to > from && a - to > GAP_MOST) {
-			if (read_span(r, s, from, to, e) < 0)
-				return -1;
-			from = to = 0;
-		}
-		if (to == from)
-			from = a;
-		to = b;
-	}
-	if (to > from && read_span(r, s, from, to, e) < 0)
-		return -1;
-	clear_unused(s, used, first, start);
-	return 0;
-}
-
 static int read_chunk(struct run *r, struct slot *s, struct bmr_err *e)
 {
 	uint64_t start = (uint64_t)s->first * r->chunk_size;
+	uint64_t end = start + s->len;
+	uint64_t from;
+	uint64_t to;
 
-	if (r->c->used)
-		return read_used(r, s, e);
-	s->used = s->len;
-	return read_span(r, s, start, start + s->len, e);
+	for (uint64_t at = start; bmr_spans_next(r->used, at, end, &from, &to); at = to)
+		if (pace(r, to - from, e) < 0 ||
+		    bmr_careful_read(r->c->disk, s->data + (from - start), (size_t)(to - from),
+		                     from, r->c->stop, &s->bad, e) < 0)
+			return -1;
+	s->used = bmr_spans_clear_unused(r->used, s->data, start, s->len);
+	return 0;
 }
 
 /* --- workers --- */
@@ -416,6 +341,9 @@ static int note_bad(struct run *r, const struct slot *s, struct bmr_capture_resu
 	for (size_t i = 0; i < s->bad.count; i++) {
 		const struct bmr_bad_range *bad = &s->bad.ranges[i];
 
+		/* It may lie in a gap that was read only because it was small. */
+		if (!bmr_used_meets(r->used, bad->offset, bad->length))
+			continue;
 		if (r->bad_lines++ < BAD_LINES_MOST)
 			bmr_log_say(r->c->log, BMR_LOG_NOTICE,
 			            "cannot read %" PRIu64 " sectors from sector %" PRIu64
@@ -628,8 +556,11 @@ static int run_with_workers(struct run *r, struct bmr_capture_result *result, st
 int bmr_capture_run(const struct bmr_capture *capture, struct bmr_capture_result *result,
                     struct bmr_err *e)
 {
+	struct bmr_used_range whole = {0, capture->manifest->head.disk_size};
+	const struct bmr_used all = {&whole, 1, whole.length};
 	struct run r = {
 		.c = capture,
+		.used = capture->used ? capture->used : &all,
 		.chunks = bmr_manifest_chunks(capture->manifest),
 		.chunk_size = capture->manifest->head.chunk_size,
 		.start = now_s(),

@@ -93,6 +93,21 @@ static int search(const struct search *s, uint8_t *data, size_t len, uint64_t of
 	return 0;
 }
 
+/* A disk that was pulled out answers EIO for every place of it, and so does what a file lost at its
+ * end. */
+static int check_same(struct bmr_target *disk, struct bmr_err *e)
+{
+	const struct bmr_target_info *info = bmr_target_info(disk);
+	struct bmr_target_info now;
+
+	if (bmr_target_check_same(disk, e) < 0)
+		return -1;
+	if (!info->is_file || bmr_target_look(info->path, &now, e) < 0 || now.size >= info->size)
+		return 0;
+	return bmr_err_set(e, BMR_E_REFUSED, 0, "'%s' became shorter while it was read",
+	                   info->path);
+}
+
 int bmr_careful_read(struct bmr_target *disk, void *data, size_t len, uint64_t off,
                      const atomic_bool *stop, struct bmr_bad_list *bad, struct bmr_err *e)
 {
@@ -104,8 +119,7 @@ int bmr_careful_read(struct bmr_target *disk, void *data, size_t len, uint64_t o
 		if (!is_bad_place(e) || check_stop(&s, e) < 0)
 			return -1;
 	}
-	/* A disk that was pulled out answers EIO for every place of it. */
-	if (bmr_target_check_same(disk, e) < 0 || search(&s, data, len, off, e) < 0)
+	if (check_same(disk, e) < 0 || search(&s, data, len, off, e) < 0)
 		return -1;
-	return bmr_target_check_same(disk, e);
+	return check_same(disk, e);
 }
