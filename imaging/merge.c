@@ -140,7 +140,7 @@ static struct slot *await(struct run *r)
 {
 	struct slot *s = &r->slots[r->next_write % r->slot_count];
 	uint64_t since = bmr_lap_now();
-	bool stopped = false;
+	bool stopped = atomic_load(r->m->stop);
 
 	pthread_mutex_lock(&r->lock);
 	while (s->state != READY && !stopped) {
