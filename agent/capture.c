@@ -35,6 +35,7 @@
 
 #define EXIT_BAD_SECTORS 74
 #define SIDECAR_SUFFIX ".manifest"
+#define SHA256_ALWAYS (8 * BMR_GIB)
 
 struct task {
 	struct bmr_session *session;
@@ -380,6 +381,21 @@ static void say_outcome(struct task *t, const char *image)
 
 /* --- doing it --- */
 
+/* The SHA-256 of a whole disk cannot skip what is empty: of a large disk with little on it, it would
+ * take many times as long as all the rest. */
+static bool worth_sha256(struct task *t)
+{
+	/* Nothing else could prove what is read back of gzip and none. */
+	bool needed = t->params->verify == BMR_VERIFY_FULL && t->manifest->data_start == 0;
+
+	if (needed || t->info.size <= SHA256_ALWAYS || t->info.size / 4 <= t->used.bytes)
+		return true;
+	bmr_log_say(t->session->log, BMR_LOG_INFO,
+	            "the disk is mostly empty: the image says the SHA-256 of every chunk, not "
+	            "that of the whole disk");
+	return false;
+}
+
 static int capture_to(struct task *t, struct bmr_target *disk, struct bmr_sink *sink,
                       struct bmr_err *e)
 {
@@ -389,7 +405,7 @@ static int capture_to(struct task *t, struct bmr_target *disk, struct bmr_sink *
 		.manifest = t->manifest,
 		.sink = sink,
 		.level = t->level,
-		.sha256 = true,
+		.sha256 = worth_sha256(t),
 		.rate = t->params->rate,
 		.base = t->base ? base_digest : NULL,
 		.ctx = t,
@@ -486,12 +502,13 @@ static int unpack_all(struct task *t, struct bmr_source *source, struct bmr_err 
 	atomic_store(&t->progress.to_verify, t->info.size);
 	if (bmr_pipe_run(&pipe, &out, e) < 0)
 		return -1;
-	if (out.size != t->info.size || !bmr_digest_equal(&out.sha256, &t->manifest->sha256))
+	if (out.size != t->info.size ||
+	    (t->manifest->has_sha256 && !bmr_digest_equal(&out.sha256, &t->manifest->sha256)))
 		return bmr_err_set(e, BMR_E_DATA, 0, "the image does not unpack to what was read");
 	return 0;
 }
 
-/* The frames of an incremental image, and of those it is based on. */
+/* Each chunk by its own digest; also those of the images it is based on. */
 static int check_chunks(struct task *t, struct bmr_source *source,
                         const struct bmr_manifest *manifest, struct bmr_err *e)
 {
@@ -523,7 +540,9 @@ static int check_image(struct task *t, struct bmr_source *source, struct bmr_err
 			rc = bmr_err_set(e, BMR_E_DATA, 0, "it is another image");
 	}
 	if (rc == 0)
-		rc = t->base ? check_chunks(t, source, manifest, e) : unpack_all(t, source, e);
+		rc = manifest && (t->base || !t->manifest->has_sha256)
+		             ? check_chunks(t, source, manifest, e)
+		             : unpack_all(t, source, e);
 	bmr_manifest_free(manifest);
 	return rc;
 }
