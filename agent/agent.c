@@ -11,6 +11,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "agent/capture.h"
 #include "agent/choose.h"
 #include "agent/commands.h"
 #include "agent/config.h"
@@ -184,6 +185,16 @@ static int run_image_action(struct agent *a, enum bmr_action action, struct bmr_
 	return rc;
 }
 
+static int run_capture(struct agent *a, struct bmr_err *e)
+{
+	struct bmr_session *s = &a->session;
+	struct bmr_target_info disk;
+
+	if (bmr_choose_source(s, s->live ? DISK_WAIT_S : 0, &disk, e) < 0)
+		return -1;
+	return bmr_capture_disk(s, disk.path, s->options->params.image, e);
+}
+
 static int run_shell(struct agent *a, struct bmr_err *e)
 {
 	if (access(SHELL_MARK, F_OK) != 0)
@@ -207,6 +218,8 @@ static int run_action(struct agent *a, struct bmr_err *e)
 	switch (action) {
 	case BMR_ACTION_SHELL:
 		return run_shell(a, e);
+	case BMR_ACTION_CAPTURE:
+		return run_capture(a, e);
 	case BMR_ACTION_MENU:
 		if (!a->session.live)
 			return bmr_err_set(e, BMR_E_USAGE, 0,
@@ -260,6 +273,7 @@ static int obey(struct agent *a, struct bmr_err *e)
 	if (a->session.live) {
 		enum bmr_action action = bmr_params_action(&o->params);
 		bool restores = action == BMR_ACTION_RESTORE || action == BMR_ACTION_VERIFY ||
+		                action == BMR_ACTION_CAPTURE ||
 		                (o->params.config && action == BMR_ACTION_MENU);
 
 		/* Tables and questions scroll; a restore has the panel. */
@@ -283,7 +297,8 @@ static void explain_failure(struct agent *a, const struct bmr_err *err)
 	char lines[1400];
 
 	bmr_log_redact(a->session.log, copy.msg, sizeof copy.msg);
-	snprintf(title, sizeof title, "bmr: NOT RESTORED, exit code %d",
+	snprintf(title, sizeof title, "bmr: NOT %s, exit code %d",
+	         bmr_params_action(p) == BMR_ACTION_CAPTURE ? "CAPTURED" : "RESTORED",
 	         bmr_err_exit_code(copy.code));
 	snprintf(lines, sizeof lines,
 	         "bmr: why: %s\n"
@@ -323,8 +338,8 @@ static int run_agent(struct bmr_options *o, struct bmr_err *e)
 		bmr_consoles_open(NULL, &a.consoles);
 	}
 	rc = obey(&a, e);
-	if (rc < 0)
-		code = bmr_session_failed(&a.session, e);
+	/* Over 0: it has said itself what came out of it. */
+	code = rc < 0 ? bmr_session_failed(&a.session, e) : rc;
 	if (rc < 0 && a.session.live)
 		explain_failure(&a, e);
 	if (a.session.live)

@@ -12,6 +12,7 @@
 
 #include "agent/capture_facts.h"
 #include "agent/credentials.h"
+#include "agent/finish.h"
 #include "agent/job.h"
 #include "agent/session.h"
 #include "base/cleanup.h"
@@ -356,6 +357,7 @@ static void say_outcome(struct task *t, const char *image)
 	char memory[16];
 	char stored[16];
 	char used[16];
+	char next[64] = "";
 	char bad[120] = "";
 	char lines[600];
 	char title[400];
@@ -366,16 +368,20 @@ static void say_outcome(struct task *t, const char *image)
 		         "\nbmr: captured, but %" PRIu64
 		         " sectors could not be read; see 'bmr info'",
 		         bad_sectors(t));
+	if (t->session->live)
+		snprintf(next, sizeof next, "\nbmr: next: %s",
+		         bmr_finish_text((enum bmr_finish)(r->bad > 0 ? t->params->onfail
+		                                                      : t->params->finish)));
 	snprintf(
 		lines, sizeof lines,
-		"bmr: %s\nbmr: %s used, %s stored, %.1f s, memory %s\nbmr: %s %s%s", image,
+		"bmr: %s\nbmr: %s used, %s stored, %.1f s, memory %s\nbmr: %s %s%s%s", image,
 		bmr_size_text(r->used, used, sizeof used),
 		bmr_size_text(r->stored, stored, sizeof stored), now_s() - t->start,
 		bmr_size_text(peak_memory(), memory, sizeof memory),
 		t->manifest->has_sha256 ? "sha256" : "root",
 		bmr_digest_text(t->manifest->has_sha256 ? &t->manifest->sha256 : &t->manifest->root,
 	                        digest),
-		bad);
+		bad, next);
 	bmr_screen_result(t->session->screen, r->bad == 0, title, lines);
 }
 

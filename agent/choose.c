@@ -135,11 +135,23 @@ static void look_clear(struct look *l)
 	memset(l, 0, sizeof *l);
 }
 
-static int look(const struct bmr_select_rules *rules, struct look *l, struct bmr_err *e)
+/* What only speaks against writing. */
+static void allow_reading(struct bmr_disk_list *list)
+{
+	for (size_t i = 0; i < list->count; i++) {
+		list->disks[i].read_only = false;
+		list->disks[i].used_by[0] = '\0';
+	}
+}
+
+static int look(const struct bmr_select_rules *rules, bool reading, struct look *l,
+                struct bmr_err *e)
 {
 	memset(l, 0, sizeof *l);
 	if (bmr_disk_list_read(NULL, &l->list, e) < 0)
 		return -1;
+	if (reading)
+		allow_reading(&l->list);
 	l->judgements = calloc(l->list.count + 1, sizeof *l->judgements);
 	if (!l->judgements)
 		return bmr_err_nomem(e, "the disks");
@@ -157,15 +169,15 @@ static unsigned seconds_since(const struct timespec *start)
 }
 
 /* Look until two looks agree and a disk is meant, or time is up. */
-static int settle(struct bmr_session *s, const struct bmr_select_rules *rules, unsigned wait_s,
-                  struct look *now, struct bmr_err *e)
+static int settle(struct bmr_session *s, const struct bmr_select_rules *rules, bool reading,
+                  unsigned wait_s, struct look *now, struct bmr_err *e)
 {
 	struct look before = {0};
 	struct timespec start;
 	int rc;
 
 	clock_gettime(CLOCK_MONOTONIC, &start);
-	rc = look(rules, now, e);
+	rc = look(rules, reading, now, e);
 	for (unsigned looks = 1; rc == 0; looks++) {
 		bool agree = looks > 1 && same_disks(&before.list, &now->list);
 
@@ -182,26 +194,27 @@ static int settle(struct bmr_session *s, const struct bmr_select_rules *rules, u
 		look_clear(&before);
 		before = *now;
 		sleep(LOOK_EVERY_S);
-		rc = look(rules, now, e);
+		rc = look(rules, reading, now, e);
 	}
 	look_clear(&before);
 	return rc;
 }
 
-static void announce(struct bmr_session *s, const struct bmr_disk *d)
+static void announce(struct bmr_session *s, const struct bmr_disk *d, bool reading)
 {
-	bmr_log_say(s->log, BMR_LOG_INFO, "the target is %s: %s %s, serial %s, %s", d->path,
-	            *d->vendor ? d->vendor : d->bus, *d->model ? d->model : "disk",
-	            *d->serial ? d->serial : "none",
-	            d->holds_something ? "to be overwritten" : "empty");
+	const char *fate = d->holds_something ? "to be overwritten" : "empty";
+
+	bmr_log_say(s->log, BMR_LOG_INFO, "the %s is %s: %s %s, serial %s, %s",
+	            reading ? "disk" : "target", d->path, *d->vendor ? d->vendor : d->bus,
+	            *d->model ? d->model : "disk", *d->serial ? d->serial : "none",
+	            reading ? "to be captured" : fate);
 }
 
-static int choose(struct bmr_job *job, const struct bmr_select_rules *rules, unsigned wait_s,
-                  struct bmr_target_info *target, struct bmr_err *e)
+static int choose(struct bmr_session *s, const struct bmr_select_rules *rules, bool reading,
+                  unsigned wait_s, struct bmr_target_info *target, struct bmr_err *e)
 {
-	struct bmr_session *s = job->session;
 	struct look found;
-	int rc = settle(s, rules, wait_s, &found, e);
+	int rc = settle(s, rules, reading, wait_s, &found, e);
 
 	if (rc == 0 && !found.disk) {
 		show(s, &found.list, found.judgements);
@@ -209,7 +222,7 @@ static int choose(struct bmr_job *job, const struct bmr_select_rules *rules, uns
 		rc = -1;
 	}
 	if (rc == 0) {
-		announce(s, found.disk);
+		announce(s, found.disk, reading);
 		rc = bmr_target_look(found.disk->path, target, e);
 	}
 	if (rc == 0 && (target->dev != found.disk->dev || target->sequence != found.disk->sequence))
@@ -239,7 +252,22 @@ int bmr_choose_target(struct bmr_job *job, unsigned wait_s, struct bmr_target_in
 	if (bmr_hints_parse(p->target, &hints, e) == 0 &&
 	    bmr_choose_source_disks(job, sources, sizeof sources / sizeof *sources,
 	                            &rules.source_disk_count, e) == 0)
-		rc = choose(job, &rules, wait_s, target, e);
+		rc = choose(job->session, &rules, false, wait_s, target, e);
+	bmr_hints_clear(&hints);
+	return rc;
+}
+
+int bmr_choose_source(struct bmr_session *session, unsigned wait_s, struct bmr_target_info *disk,
+                      struct bmr_err *e)
+{
+	struct bmr_hints hints = {0};
+	struct bmr_select_rules rules = {
+		.hints = &hints, .unattended = true, .overwrite = "any", /* nothing is */
+	};
+	int rc = -1;
+
+	if (bmr_hints_parse(session->options->params.target, &hints, e) == 0)
+		rc = choose(session, &rules, true, wait_s, disk, e);
 	bmr_hints_clear(&hints);
 	return rc;
 }

@@ -21,6 +21,12 @@ struct bmr_session;
 int bmr_choose_target(struct bmr_job *job, unsigned wait_s, struct bmr_target_info *target,
                       struct bmr_err *e);
 
+/* Pick the one disk that a capture reads, by the session's target=.  It needs no consent, may be
+ * write-protected, and may be held by what does not write to it: the caller checks that.  The same
+ * errors. */
+int bmr_choose_source(struct bmr_session *session, unsigned wait_s, struct bmr_target_info *disk,
+                      struct bmr_err *e);
+
 /* Show all disks and what the rules say of each; as screen lines and as the event "disks". */
 void bmr_choose_show(struct bmr_session *session, const struct bmr_select_rules *rules,
                      const struct bmr_disk_list *list);

@@ -52,7 +52,7 @@ bool bmr_orders_need_network(const struct bmr_params *p)
 static bool has_image(enum bmr_action action)
 {
 	return action == BMR_ACTION_RESTORE || action == BMR_ACTION_VERIFY ||
-	       action == BMR_ACTION_PLAN;
+	       action == BMR_ACTION_PLAN || action == BMR_ACTION_CAPTURE;
 }
 
 static int check_target(const struct bmr_params *p, struct bmr_err *e)
@@ -79,11 +79,8 @@ int bmr_orders_check(const struct bmr_params *p, bool complete, struct bmr_err *
 		return bmr_err_set(e, BMR_E_USAGE, 0,
 		                   "kexec is not in this version: use reboot, poweroff, halt or "
 		                   "hold");
-	if (action == BMR_ACTION_CAPTURE)
-		return bmr_err_set(
-			e, BMR_E_USAGE, 0,
-			"bmr.action=capture is not in this version: use restore, verify, "
-			"plan or menu");
+	if (action == BMR_ACTION_CAPTURE && p->restore_only)
+		return bmr_err_set(e, BMR_E_USAGE, 0, "Restore_Only=Y forbids to capture");
 	if (!complete || !has_image(action))
 		return 0;
 	if (!p->image)
