@@ -3,7 +3,7 @@
  *
  * Every object has "event", "time" (seconds since 1970), "seconds" (since the start) and "host"
  * (machine UUID, MAC or host name, whichever is known).  docs/events.md lists the events and their
- * members.  The last one is "restored", "verified", "planned" or "failed".
+ * members.  The last one is "restored", "captured", "verified", "planned" or "failed".
  *
  * Events go to a file or descriptor, and by a thread of its own to a report URL (report.h); none of
  * them ever changes the result of a restore.  Any thread may send.
