@@ -127,14 +127,15 @@ static int put_aside(struct bmr_used_look *look, const struct bmr_used_place *pl
                      struct bmr_err *e)
 {
 	struct bmr_used_pv *more = realloc(look->pvs, (look->pv_count + 1) * sizeof *look->pvs);
+	struct bmr_used_pv *pv;
 
 	if (!more)
 		return bmr_err_nomem(e, "a physical volume");
 	look->pvs = more;
-	look->pvs[look->pv_count] =
-		(struct bmr_used_pv){.offset = place->pieces[0].offset, .size = place->size};
-	snprintf(look->pvs[look->pv_count].fact, sizeof look->pvs->fact, "%s", place->fact);
-	look->pv_count++;
+	pv = &look->pvs[look->pv_count++];
+	*pv = (struct bmr_used_pv){.offset = place->pieces[0].offset, .size = place->size};
+	snprintf(pv->name, sizeof pv->name, "%s", place->name);
+	snprintf(pv->fact, sizeof pv->fact, "%s", place->fact);
 	return 0;
 }
 
@@ -179,9 +180,12 @@ static int probe(const struct bmr_used_look *look, const struct bmr_used_place *
 int bmr_used_content(struct bmr_used_look *look, const struct bmr_used_place *place,
                      bool pv_allowed, struct bmr_err *e)
 {
+	const atomic_bool *stop = look->options->stop;
 	struct bmr_used_found found;
 	const struct kind *kind;
 
+	if (stop && atomic_load(stop))
+		return bmr_err_set(e, BMR_E_STOPPED, 0, "stopped");
 	if (probe(look, place, &found, e) < 0)
 		return whole_because(look, place, e);
 	if (tell(look, place->fact, &found, e) < 0)

@@ -41,6 +41,7 @@ void bmr_used_list_clear(struct bmr_used_list *list);
 struct bmr_used_pv { /* where a physical volume was found */
 	uint64_t offset;
 	uint64_t size;
+	char name[24]; /* "partition 3" */
 	char fact[24]; /* "partition.3" */
 };
 

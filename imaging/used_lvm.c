@@ -16,13 +16,14 @@
 #define FIELD_NAMES                                                                                \
 	"pv_name,pe_start,pv_pe_count,vg_extent_size,pvseg_start,pvseg_size,segtype,vg_uuid,"      \
 	"vg_name,lv_name,lv_size,lv_layout,lv_role,seg_start_pe"
+
 /* No file of this machine counts or is written: neither its list of devices, nor hints, nor copies of
  * what was found. */
-#define CONFIG                                                                                     \
-	"devices{use_devicesfile=0 hints=\"none\" external_device_info_source=\"none\" "           \
-	"obtain_device_list_from_udev=0 scan=[\"/dev\"] filter=[\"a/.*/\"] "                       \
-	"global_filter=[\"a/.*/\"]} "                                                              \
-	"backup{backup=0 archive=0}"
+static const char config[] =
+	"devices{use_devicesfile=0 hints=\"none\" external_device_info_source=\"none\" "
+	"obtain_device_list_from_udev=0 scan=[\"/dev\"] filter=[\"a/.*/\"] "
+	"global_filter=[\"a/.*/\"]} "
+	"backup{backup=0 archive=0}";
 
 struct segment { /* of a physical volume; its texts stand in the program's output */
 	size_t pv;
@@ -267,7 +268,7 @@ static int take_pv(struct groups *g, size_t number, struct bmr_err *e)
 	const struct bmr_used_pv *pv = &g->look->pvs[number];
 	struct bmr_used_piece piece = {.offset = pv->offset, .length = pv->size};
 	struct bmr_used_place place = {
-		.name = pv->fact, .fact = pv->fact, .pieces = &piece, .count = 1, .size = pv->size};
+		.name = pv->name, .fact = pv->fact, .pieces = &piece, .count = 1, .size = pv->size};
 	const struct segment *s = g->segments;
 	uint64_t end;
 
@@ -303,7 +304,7 @@ static int ask(struct groups *g, struct bmr_child_result *result, struct bmr_err
 	AUTO_FREE char *devices = calloc(1, DEVICES_SIZE);
 	const char *const args[] = {
 		"pvs",        "--segments",     "--devices", devices,       "--config",
-		CONFIG,       "--driverloaded", "n",         "--readonly",  "--noheadings",
+		config,       "--driverloaded", "n",         "--readonly",  "--noheadings",
 		"--nosuffix", "--units",        "b",         "--separator", "|",
 		"--options",  FIELD_NAMES,      NULL};
 	struct bmr_child_order order = bmr_used_order(g->look, 0, args);
