@@ -34,6 +34,11 @@ static int zstd_failed(size_t rc, struct bmr_err *e)
 		                   "the image needs a zstd window of more than %d MiB to unpack: "
 		                   "compress it without --ultra and with --long=%d at most",
 		                   1 << (WINDOW_LOG_MAX - 20), WINDOW_LOG_MAX);
+	case ZSTD_error_dictionary_wrong: /* or the guard of container.h */
+		return bmr_err_set(
+			e, BMR_E_DATA, 0,
+			"the image cannot be unpacked alone: it needs a zstd dictionary, or "
+			"it is an incremental bmr image, which needs its manifest and base");
 	default:
 		return bmr_err_set(e, BMR_E_DATA, 0, "the image is damaged: %s",
 		                   ZSTD_getErrorName(rc));

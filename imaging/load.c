@@ -222,8 +222,6 @@ static int compare_seek_table(struct bmr_source *source, const struct tail *t, u
 	static const char differ[] = "its manifest and its seek table do not agree";
 	AUTO_FREE uint8_t *lines = malloc((size_t)PIECE_LINES * BMR_SEEK_ENTRY);
 	struct expected x = {.m = m, .head = head};
-	uint64_t content;
-	uint64_t rest;
 
 	if (!lines)
 		return bmr_err_nomem(e, "the image's seek table");
@@ -236,8 +234,8 @@ static int compare_seek_table(struct bmr_source *source, const struct tail *t, u
 		if (!lines_agree(&x, lines, count))
 			return disagree(differ, e);
 	}
-	expect_next(&x, &rest, &content);
-	if (rest != 0 || m->data_end != t->manifest_offset || x.offset != m->data_end)
+	/* Too few lines do not reach that far; bytes that no line speaks of move the manifest. */
+	if (x.offset != m->data_end || t->manifest_offset != m->data_end)
 		return disagree(differ, e);
 	return 0;
 }

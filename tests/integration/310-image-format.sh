@@ -67,11 +67,17 @@ until grep -q ^PID= "$WORK/server"; do
 	sleep 0.1
 done
 url=$(sed -n 's/^URL=//p' "$WORK/server")
-for pack in zstd lz4; do
+for pack in zstd lz4 large-chunks; do
 	rm -f "$WORK/new"
 	run 0 restore "${url%/}/chunked/0/$pack" "$WORK/new"
 	same "$WORK/new" "$raw"
 done
+"$make_bmr" "$raw" "$WORK/inc-stream" --base "$WORK/zstd"
+rm -f "$WORK/new"
+run 65 restore "${url%/}/chunked/0/inc-stream" "$WORK/new"
+says "incremental"
+[ ! -s "$WORK/new" ] || fail "an incremental image was restored alone"
+: >"$WORK/new"
 kill "$server"
 wait "$server" 2>/dev/null || true
 rm "$WORK/new"

@@ -154,6 +154,25 @@ static void test_every_byte_of_the_frame(void **state)
 	bmr_file_free(&f);
 }
 
+/* Without a line of the seek table; the frame that it speaks of is still there. */
+static int load_without_line(const struct bmr_file *f, uint32_t line, struct bmr_manifest **out)
+{
+	uint8_t *file = malloc(f->file.len);
+	size_t at = f->seek + BMR_SKIPPABLE_HEADER + (size_t)line * BMR_SEEK_ENTRY;
+	size_t len = f->file.len - BMR_SEEK_ENTRY;
+	int rc;
+
+	assert_non_null(file);
+	memcpy(file, f->file.data, at);
+	memcpy(file + at, f->file.data + at + BMR_SEEK_ENTRY, len - at);
+	bmr_skippable_put(file + f->seek, BMR_SEEK_MAGIC,
+	                  (uint32_t)(len - f->seek - BMR_SKIPPABLE_HEADER));
+	file[len - BMR_SEEK_FOOTER]--; /* lines */
+	rc = load(file, len, out);
+	free(file);
+	return rc;
+}
+
 /* Two good images of one size: nothing of one fits the other. */
 static void test_swapped_parts(void **state)
 {
@@ -184,6 +203,16 @@ static void test_swapped_parts(void **state)
 	memcpy(mixed, a.file.data, a.file.len);
 	mixed[a.seek + 8 + 8 + 6] ^= 1; /* content */
 	expect_refused(load(mixed, a.file.len, &m), "do not agree");
+	/* Bytes that nothing speaks of, before the manifest. */
+	mixed = realloc(mixed, a.file.len + 100);
+	assert_non_null(mixed);
+	memcpy(mixed, a.file.data, a.manifest);
+	memset(mixed + a.manifest, 0, 100);
+	memcpy(mixed + a.manifest + 100, a.file.data + a.manifest, a.file.len - a.manifest);
+	expect_refused(load(mixed, a.file.len + 100, &m), "do not agree");
+	/* The line of one of the seven chunks is not there; the first time, the last one's. */
+	for (uint32_t line = 7; line > 0; line--)
+		expect_refused(load_without_line(&a, line, &m), "do not agree");
 	free(mixed);
 	bmr_file_free(&a);
 	bmr_file_free(&b);

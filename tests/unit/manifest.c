@@ -427,6 +427,8 @@ static void test_facts(void **state)
 		m, "x", "gr\xc3\xbc\xc3\x9f \xe2\x82\xac \xf0\x9f\x90\xa7 \xe2\x80\xae.", &err));
 	assert_string_equal(bmr_manifest_get(m, "x"),
 	                    "gr\xc3\xbc\xc3\x9f \xe2\x82\xac \xf0\x9f\x90\xa7 ???.");
+	must(bmr_manifest_fact(m, "x", "\xe0\x82\x80|\xf0\x82\x82\xac", &err)); /* overlong */
+	assert_string_equal(bmr_manifest_get(m, "x"), "???|????");
 	/* Cut, and never inside a character. */
 	memset(large, 'y', sizeof large);
 	large[sizeof large - 1] = '\0';
@@ -581,6 +583,12 @@ static void test_versions_and_records(void **state)
 	expect_refused(with_record(&c, 0, 99, 0, 6, 5), "inside a record");
 	expect_refused(with_record(&c, 0, 99, 0, UINT64_MAX, 5), "inside a record");
 	expect_refused(with_record(&c, 17, 99, 0, 5, 5), "not in order");
+	memcpy(memmem(c.data, c.len, "bmr.version", 11), "zmr", 3);
+	mend(c.data, c.len);
+	must_not(decode(&c, &out), BMR_E_DATA, "facts are not in order");
+	memcpy(memmem(c.data, c.len, "zmr.version", 11), "b\nr", 3);
+	mend(c.data, c.len);
+	must_not(decode(&c, &out), BMR_E_DATA, "no text");
 	put_u16(c.data + 8, 2);
 	must_not(decode(&c, &out), BMR_E_DATA, "format version 2");
 	coded_free(&c);
