@@ -78,9 +78,9 @@ static void print_text(const struct bmr_job *job, const struct bmr_manifest *alo
 		fprintf(out, "disk       %s%" PRIu64 " bytes (%s)\n", i->size ? "" : "at least ",
 		        i->at_least, bmr_size_text(i->at_least, size, sizeof size));
 	if (!alone)
-		fprintf(out, "table      %s%s%s\n",
-		        bmr_layout_text(&i->layout, layout, sizeof layout),
-		        i->layout.uuid[0] ? ", UUID " : "", i->layout.uuid);
+		fprintf(out, "table      %s\n", bmr_layout_text(&i->layout, layout, sizeof layout));
+	if (!alone && i->layout.uuid[0])
+		fprintf(out, "           UUID %s\n", i->layout.uuid);
 	if (m)
 		bmr_info_bmr_text(m, out);
 }

@@ -205,7 +205,8 @@ static void print_bad(const struct bmr_manifest *m, FILE *out)
 /* What has a line of its own above is left out. */
 static bool is_shown(const char *fact)
 {
-	static const char *const shown[] = {"machine.", "disk.", "base.name", "bmr.version"};
+	static const char *const shown[] = {"machine.", "disk.", "base.name", "bmr.version",
+	                                    "table."};
 
 	for (size_t i = 0; i < sizeof shown / sizeof *shown; i++)
 		if (strncmp(fact, shown[i], strlen(shown[i])) == 0)
