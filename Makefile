@@ -175,9 +175,18 @@ check:
 demo:
 	tools/demo
 
+# bmr beside what people use instead.  make bench ROUNDS=3 SIZE=2G
+ROUNDS ?= 5
+SIZE ?= 4G
+bench_tools := $(patsubst bench/%.c,$(BUILD)/bench/%,$(wildcard bench/*.c))
+$(BUILD)/bench/%: bench/%.c $(library)
+	@mkdir -p $(@D) $(obj)
+	$(Q)$(CC) $(CPPFLAGS) $(ALL_CFLAGS) -MMD -MP -MF $(obj)/bench-$*.d -o $@ $< $(library) $(LDLIBS)
+
 .PHONY: bench
-bench: $(BUILD)/bmr
-	bench/restore
+bench: $(BUILD)/bmr $(bench_tools)
+	bench/setup
+	BENCH_BUILD=$(abspath $(BUILD)) bench/run --rounds $(ROUNDS) --size $(SIZE)
 
 # --- the rest ---
 
@@ -210,7 +219,7 @@ help:
 	@echo 'sudo make demo    everything once, from nothing: restore and boot a Debian in QEMU'
 	@echo 'sudo make check   install what is needed, build, and run all tests'
 	@echo 'make unit | integration | asan | tsan | vm | fuzz | lint      one kind; CASES=regex'
-	@echo 'make bench        bmr against other restore pipelines, as ratios'
+	@echo 'make bench        bmr against other pipelines, as ratios; ROUNDS=5 SIZE=4G'
 	@echo 'make sizes        sizes of kernel, initramfs and medium'
 	@echo 'make install      PREFIX=$(PREFIX) DESTDIR='
 
