@@ -11,11 +11,11 @@
 #include "base/cleanup.h"
 #include "base/err.h"
 #include "base/size.h"
-#include "imaging/beside.h"
 #include "imaging/chain.h"
 #include "imaging/frame.h"
 #include "imaging/merge.h"
 #include "imaging/writer.h"
+#include "transport/beside.h"
 #include "transport/sink.h"
 
 struct outcome { /* for the last event and the last words */

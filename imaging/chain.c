@@ -5,9 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/cleanup.h"
 #include "base/err.h"
-#include "imaging/beside.h"
 #include "imaging/load.h"
 #include "transport/source.h"
 
@@ -106,23 +104,27 @@ static void close_link(struct link *link)
 	bmr_source_close(link->source);
 }
 
-/* Where the base is, unless the user said it: beside the image. */
-static int find_base(const struct link *image, char **url, struct bmr_err *e)
+/* Where the user says, or beside the image. */
+static int open_source(const struct link *image, const char *given,
+                       const struct bmr_source_options *options, struct bmr_source **out,
+                       struct bmr_err *e)
 {
 	const char *name = bmr_manifest_get(image->manifest, "base.name");
 
+	if (given)
+		return bmr_source_open(given, options, out, e);
 	if (!name)
 		return bmr_err_set(e, BMR_E_DATA, 0,
 		                   "the image '%s' does not say how its base is called; base=URL "
 		                   "tells where it is",
 		                   bmr_source_name(image->source));
-	return bmr_beside_url(bmr_source_name(image->source), name, url, e);
+	return bmr_source_open_beside(image->source, name, options, out, e);
 }
 
-static int load_base(const char *url, const struct bmr_source_options *options, struct link *base,
-                     struct bmr_err *e)
+static int load_base(const struct link *image, const char *given,
+                     const struct bmr_source_options *options, struct link *base, struct bmr_err *e)
 {
-	if (bmr_source_open(url, options, &base->source, e) < 0)
+	if (open_source(image, given, options, &base->source, e) < 0)
 		return -1;
 	if (bmr_load_manifest(base->source, &base->own, e) < 0) {
 		bmr_source_close(base->source);
@@ -137,16 +139,13 @@ static int open_base(struct bmr_chain *c, const char *given,
 {
 	const struct link *image = &c->links[c->count - 1];
 	struct link base = {0};
-	AUTO_FREE char *found = NULL;
 	char id[BMR_ID_TEXT_SIZE];
 
 	if (c->count == BMR_CHAIN_MOST)
 		return bmr_err_set(e, BMR_E_DATA, 0,
 		                   "more than %d images are based on each other; merge some",
 		                   BMR_CHAIN_MOST);
-	if (!given && find_base(image, &found, e) < 0)
-		return -1;
-	if (load_base(given ? given : found, options, &base, e) < 0)
+	if (load_base(image, given, options, &base, e) < 0)
 		return bmr_err_while(e, "opening the base of '%s', image %s (base= tells where)",
 		                     bmr_source_name(image->source),
 		                     bmr_id_text(image->manifest->head.base_id, id));
@@ -197,7 +196,8 @@ void bmr_chain_close(struct bmr_chain *c)
 {
 	if (!c)
 		return;
-	for (uint32_t i = 0; i < c->count; i++)
+	/* A base may use what the image before it knows of the server. */
+	for (uint32_t i = c->count; i-- > 0;)
 		close_link(&c->links[i]);
 	free(c);
 }

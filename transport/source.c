@@ -11,6 +11,7 @@
 #include "base/err.h"
 #include "base/log.h"
 #include "base/size.h"
+#include "transport/beside.h"
 #include "transport/clock.h"
 #include "transport/retry.h"
 #include "transport/source_ops.h"
@@ -332,6 +333,22 @@ int bmr_source_open(const char *url, const struct bmr_source_options *options,
                     struct bmr_source **out, struct bmr_err *e)
 {
 	return bmr_source_open_ops(NULL, url, options, out, e);
+}
+
+int bmr_source_open_beside(const struct bmr_source *s, const char *name,
+                           const struct bmr_source_options *options, struct bmr_source **out,
+                           struct bmr_err *e)
+{
+	struct bmr_source_options own = {0};
+	AUTO_FREE char *url = NULL;
+
+	if (bmr_beside_url(s->url.safe, name, &url, e) < 0)
+		return -1;
+	if (options)
+		own = *options;
+	if (!own.credentials.user && !own.credentials.password)
+		own.credentials = s->place.credentials;
+	return bmr_source_open(url, &own, out, e);
 }
 
 int bmr_source_open_any(const char *urls, const struct bmr_source_options *options,

@@ -55,6 +55,12 @@ int bmr_source_open(const char *url, const struct bmr_source_options *options,
 int bmr_source_open_any(const char *urls, const struct bmr_source_options *options,
                         struct bmr_source **out, struct bmr_err *e);
 
+/* Open the file `name` in the same folder as s, as who opened s unless the options say who; s must
+ * outlive it.  Errors: BMR_E_DATA (no name of a file: a slash, ".."), else as bmr_source_open. */
+int bmr_source_open_beside(const struct bmr_source *s, const char *name,
+                           const struct bmr_source_options *options, struct bmr_source **out,
+                           struct bmr_err *e);
+
 /* Fill buf with the len bytes at off.  *got is less than len only where the source ends, which is
  * at its size if that is known.  Any thread; several calls may run side by side.
  * Errors: BMR_E_NET (gave up), BMR_E_SOURCE (now refused), BMR_E_DATA (the image changed or shrank

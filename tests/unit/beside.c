@@ -10,7 +10,7 @@
 #include <string.h>
 
 #include "base/err.h"
-#include "imaging/beside.h"
+#include "transport/beside.h"
 
 static void test_urls(void **state)
 {

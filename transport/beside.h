@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* beside.h - the URL of a file in the same folder as another one: an image's base.  Pure. */
-#ifndef BMR_IMAGING_BESIDE_H
-#define BMR_IMAGING_BESIDE_H
+#ifndef BMR_TRANSPORT_BESIDE_H
+#define BMR_TRANSPORT_BESIDE_H
 
 #include <stdbool.h>
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-#include "imaging/beside.h"
+#include "transport/beside.h"
 
 #include <stdio.h>
 #include <string.h>
