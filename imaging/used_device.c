@@ -71,9 +71,8 @@ int bmr_used_device_open(const struct bmr_used_look *look, const struct bmr_used
                          struct bmr_used_device *device, struct bmr_err *e)
 {
 	*device = (struct bmr_used_device){.fd = -1};
-	if (place->count != 1)
-		return bmr_err_set(e, BMR_E_SOURCE, 0, "it lies in %zu pieces", place->count);
-	return open_loop(look, place->pieces, device, e);
+	return place->count == 1 ? open_loop(look, place->pieces, device, e)
+	                         : bmr_used_dm_open(look, place, device, e);
 }
 
 void bmr_used_device_close(struct bmr_used_device *device)

@@ -2,7 +2,8 @@
 /* used_internal.h - what the files of imaging/used.h share: used.c is the whole, used_list.c lists of
  * ranges, used_table.c partitions and what lies between them, used_content.c what one of them holds,
  * used_probe.c libblkid, used_device.c a block device for a part of the disk, used_partclone.c
- * the maps, used_doubt.c when not to believe them, used_lvm.c volume groups.
+ * the maps, used_doubt.c, used_btrfs.c and used_ntfs.c when not to believe them, used_lvm.c volume
+ * groups, used_dm.c volumes in several pieces.
  *
  * Inside, a failure is either one that ends everything (BMR_E_STOPPED, BMR_E_NOMEM) or the reason why
  * something is taken whole.
@@ -120,6 +121,9 @@ struct bmr_used_device {
 int bmr_used_device_open(const struct bmr_used_look *look, const struct bmr_used_place *place,
                          struct bmr_used_device *device, struct bmr_err *e);
 void bmr_used_device_close(struct bmr_used_device *device);
+/* Of bmr_used_device_open: a place of more than one piece. */
+int bmr_used_dm_open(const struct bmr_used_look *look, const struct bmr_used_place *place,
+                     struct bmr_used_device *device, struct bmr_err *e);
 
 /* How to run a program that reads `size` bytes at most: in the C locale, with a limit of time. */
 struct bmr_child_order bmr_used_order(const struct bmr_used_look *look, uint64_t size,

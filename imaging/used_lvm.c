@@ -13,9 +13,10 @@
 #define PVS_MOST 256
 #define DEVICES_SIZE ((size_t)PVS_MOST * 72)
 #define FIELDS 14
-#define FIELD_NAMES                                                                                \
-	"pv_name,pe_start,pv_pe_count,vg_extent_size,pvseg_start,pvseg_size,segtype,vg_uuid,"      \
-	"vg_name,lv_name,lv_size,lv_layout,lv_role,seg_start_pe"
+
+static const char field_names[] =
+	"pv_name,pe_start,pv_pe_count,vg_extent_size,pvseg_start,pvseg_size,segtype,vg_uuid,"
+	"vg_name,lv_name,lv_size,lv_layout,lv_role,seg_start_pe";
 
 /* No file of this machine counts or is written: neither its list of devices, nor hints, nor copies of
  * what was found. */
@@ -306,7 +307,7 @@ static int ask(struct groups *g, struct bmr_child_result *result, struct bmr_err
 		"pvs",        "--segments",     "--devices", devices,       "--config",
 		config,       "--driverloaded", "n",         "--readonly",  "--noheadings",
 		"--nosuffix", "--units",        "b",         "--separator", "|",
-		"--options",  FIELD_NAMES,      NULL};
+		"--options",  field_names,      NULL};
 	struct bmr_child_order order = bmr_used_order(g->look, 0, args);
 	size_t used = 0;
 

@@ -30,8 +30,9 @@
 struct bmr_child_order bmr_used_order(const struct bmr_used_look *look, uint64_t size,
                                       const char *const *args)
 {
-	/* The last is for those of LVM. */
-	static const char *const variables[] = {"LC_ALL=C", "LVM_SUPPRESS_FD_WARNINGS=1", NULL};
+	/* The latter are for those of LVM: they do not wait for a udev that may not be there. */
+	static const char *const variables[] = {"LC_ALL=C", "LVM_SUPPRESS_FD_WARNINGS=1",
+	                                        "DM_DISABLE_UDEV=1", NULL};
 	uint64_t limit = LIMIT_LEAST_MS + size / BMR_GIB * LIMIT_MS_PER_GIB;
 	struct bmr_child_order order = {
 		.args = args,
@@ -118,6 +119,14 @@ static int read_map(FILE *file, struct reading *r, struct bmr_err *e)
 	return r->end == r->stated_end ? 0 : senseless(e, "is cut off");
 }
 
+/* Its progress stands before what it says, on the same line. */
+static const char *behind_progress(const char *line)
+{
+	const char *percent = strstr(line, "Elapsed:") ? strrchr(line, '%') : NULL;
+
+	return percent ? percent + 1 : line;
+}
+
 /* What partclone says before it gives up; its very last line is always the same. */
 static void find_reason(const struct bmr_child_result *result, const char *fs, struct bmr_err *e)
 {
@@ -134,7 +143,7 @@ static void find_reason(const struct bmr_child_result *result, const char *fs, s
 		s += len + (s[len] != '\0');
 	}
 	bmr_err_set(e, BMR_E_SOURCE, 0, "partclone.%s ended with status %d%s%s", fs, result->status,
-	            line[0] ? ": " : "", line);
+	            line[0] ? ": " : "", behind_progress(line));
 }
 
 /* Of some file systems it says that they are not clean, and goes on. */
