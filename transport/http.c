@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* http.c - an image on a web or FTP server, by libcurl.
  *
- * One transfer from some offset to the end runs as long as reads come in order; between reads it
- * stands still and TCP holds the server back.  A read elsewhere starts another transfer.
+ * A transfer runs as long as reads come in order; between reads it stands still and TCP holds the
+ * server back.  A read elsewhere starts another transfer, on the same connection if nothing of the
+ * last one is left.  So that a restore of what differs is not sent what it does not want, a request
+ * by HTTP is for no more than the read; only when one read follows another does it grow.
  *
  * Every answer's ETag, date and length are compared before a byte of it is used.  That is why
  * If-Range is not needed: it would also let a server leave the date out of the answer (RFC 9110,
@@ -26,6 +28,12 @@
 #define SPILL_SIZE (BMR_HTTP_BUFFER_SIZE + CURL_MAX_WRITE_SIZE)
 /* A gap that is cheaper to read over than to ask anew. */
 #define SKIP_MAX (256 * BMR_KIB)
+/* What is asked for before it is known how much is wanted, and at least. */
+#define WINDOW_LEAST (16 * BMR_KIB)
+/* So many reads in a row are one request each; from then on each request is for twice as much as
+ * the one before, up to 2 ^ WINDOW_GROWTH reads. */
+#define STEADY_READS 4
+#define WINDOW_GROWTH 6
 /* Long enough for any loaded machine to notice bmr_source_stop in time. */
 #define POLL_MS 1000
 
@@ -45,6 +53,8 @@ struct http {
 	bool done;
 	CURLcode result; /* once done */
 	uint64_t pos;    /* offset in the image of the next byte */
+	uint64_t end; /* offset behind the last byte that this answer has; UINT64_MAX: not known */
+	unsigned streak; /* reads, each of which began where the one before ended */
 	uint64_t last_ms;
 
 	/* Where receive() puts bytes. */
@@ -195,7 +205,7 @@ static int ask_ftp(struct http *h, struct http_answer *a, struct bmr_err *e)
 		                   "'%s': no such file on the server, or no regular one (SIZE is "
 		                   "refused)",
 		                   h->place->url->safe);
-	memset(a, 0, sizeof *a);
+	*a = (struct http_answer){.end = UINT64_MAX};
 	a->total = (uint64_t)size;
 	a->partial = true;
 	snprintf(a->identity, sizeof a->identity, "%" PRIu64 " bytes, modified %lld", a->total,
@@ -214,33 +224,54 @@ static int start_ftp(struct http *h, uint64_t off, struct http_answer *a, struct
 	return request(h, e);
 }
 
-static int start_http(struct http *h, uint64_t off, struct http_answer *a, struct bmr_err *e)
+/* How many bytes to ask for when len are wanted. */
+static uint64_t window(const struct http *h, size_t len)
 {
-	char range[32];
+	unsigned growth = h->streak < STEADY_READS ? 0 : h->streak - STEADY_READS;
 
-	snprintf(range, sizeof range, "%" PRIu64 "-", off);
+	if (len < WINDOW_LEAST)
+		len = WINDOW_LEAST;
+	return (uint64_t)len << (growth < WINDOW_GROWTH ? growth : WINDOW_GROWTH);
+}
+
+static int start_http(struct http *h, uint64_t off, size_t len, struct http_answer *a,
+                      struct bmr_err *e)
+{
+	char range[48];
+
+	snprintf(range, sizeof range, "%" PRIu64 "-%" PRIu64, off, off + window(h, len) - 1);
 	curl_easy_setopt(h->easy, CURLOPT_RANGE, range);
 	if (request(h, e) < 0)
 		return -1;
 	return bmr_http_answer_read(h->easy, h->place->url->safe, off, a, e);
 }
 
-/* Have a transfer that begins at off, or at 0 if the server cannot do that. */
-static int start(struct http *h, uint64_t off, struct http_answer *a, struct bmr_err *e)
+/* Nothing of the answer is left. */
+static bool spent(const struct http *h)
+{
+	return h->pos >= h->end;
+}
+
+/* Have a transfer that begins at off, or at 0 if the server cannot do that; len bytes are wanted. */
+static int start(struct http *h, uint64_t off, size_t len, struct http_answer *a, struct bmr_err *e)
 {
 	int rc;
 
+	/* A transfer that is taken away before libcurl has seen its end costs the connection. */
+	if (h->attached && spent(h) && !h->done)
+		perform(h);
 	end_transfer(h);
-	rc = h->ftp ? start_ftp(h, off, a, e) : start_http(h, off, a, e);
+	rc = h->ftp ? start_ftp(h, off, a, e) : start_http(h, off, len, a, e);
 	h->pos = a->first;
+	h->end = a->end;
 	return rc;
 }
 
-static int restart(struct http *h, uint64_t off, struct bmr_err *e)
+static int restart(struct http *h, uint64_t off, size_t len, struct bmr_err *e)
 {
-	struct http_answer a = {0};
+	struct http_answer a = {.end = UINT64_MAX};
 
-	if (start(h, off, &a, e) < 0)
+	if (start(h, off, len, &a, e) < 0)
 		return -1;
 	if (a.total == h->conn.size && strcmp(a.identity, h->conn.identity) == 0)
 		return 0;
@@ -276,13 +307,14 @@ static int pull(struct http *h, char *dst, uint64_t n, uint64_t *got, struct bmr
 	return rc;
 }
 
-/* Bring the transfer to off. */
-static int seek(struct http *h, uint64_t off, struct bmr_err *e)
+/* Bring the transfer to off, where len bytes are wanted. */
+static int seek(struct http *h, uint64_t off, size_t len, struct bmr_err *e)
 {
 	bool near = off >= h->pos && (off - h->pos <= SKIP_MAX || !h->conn.seekable);
 	uint64_t skipped = 0;
 
-	if ((!h->attached || !near) && restart(h, off, e) < 0)
+	h->streak = near ? h->streak + 1 : 0;
+	if ((!h->attached || !near || off >= h->end) && restart(h, off, len, e) < 0)
 		return -1;
 	if (off == h->pos)
 		return 0;
@@ -303,7 +335,7 @@ static int http_read(struct bmr_conn *conn, void *buf, size_t len, uint64_t off,
 	struct http *h = (struct http *)conn;
 
 	*got = 0;
-	if (seek(h, off, e) < 0)
+	if (seek(h, off, len, e) < 0)
 		return -1;
 	while (*got < len) {
 		uint64_t n = 0;
@@ -315,10 +347,10 @@ static int http_read(struct bmr_conn *conn, void *buf, size_t len, uint64_t off,
 		if (*got == len || (h->conn.seekable && h->pos == h->conn.size) ||
 		    !h->conn.seekable)
 			break;
-		if (n == 0)
+		if (n == 0 && !spent(h))
 			return bmr_err_set(e, BMR_E_NET, 0, "'%s' was cut off at byte %" PRIu64,
 			                   h->place->url->safe, h->pos);
-		if (restart(h, h->pos, e) < 0)
+		if (restart(h, h->pos, len - *got, e) < 0)
 			return -1;
 	}
 	return 0;
@@ -358,11 +390,11 @@ static struct http *new_http(const struct bmr_place *place)
  * in a way that leaves no choice. */
 static int probe_ranges(struct http *h, struct http_answer *a, struct bmr_err *e)
 {
-	struct http_answer second = {0};
+	struct http_answer second = {.end = UINT64_MAX};
 
 	if (a->partial || !a->ranges || a->total == BMR_SOURCE_SIZE_UNKNOWN || a->total < 2)
 		return 0;
-	if (start(h, 1, &second, e) < 0)
+	if (start(h, 1, WINDOW_LEAST, &second, e) < 0)
 		return -1;
 	a->partial = second.partial;
 	return 0;
@@ -370,13 +402,13 @@ static int probe_ranges(struct http *h, struct http_answer *a, struct bmr_err *e
 
 static int learn(struct http *h, uint64_t off, struct bmr_err *e)
 {
-	struct http_answer a = {0};
+	struct http_answer a = {.end = UINT64_MAX};
 
 	if (bmr_http_prepare(h->easy, h->place, "", h->detail, e) < 0)
 		return -1;
 	curl_easy_setopt(h->easy, CURLOPT_WRITEFUNCTION, receive);
 	curl_easy_setopt(h->easy, CURLOPT_WRITEDATA, h);
-	if (start(h, off, &a, e) < 0)
+	if (start(h, off, WINDOW_LEAST, &a, e) < 0)
 		return -1;
 	if (off == 0 && probe_ranges(h, &a, e) < 0)
 		return -1;

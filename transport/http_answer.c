@@ -53,6 +53,7 @@ static int read_partial(CURL *easy, const char *name, uint64_t off, struct http_
 		                   "with others: '%s'",
 		                   name, off, range);
 	a->partial = true;
+	a->end = last + 1;
 	return 0;
 }
 
@@ -83,7 +84,7 @@ int bmr_http_answer_read(CURL *easy, const char *name, uint64_t off, struct http
 	long status = 0;
 	int rc;
 
-	memset(answer, 0, sizeof *answer);
+	*answer = (struct http_answer){.end = UINT64_MAX};
 	curl_easy_getinfo(easy, CURLINFO_RESPONSE_CODE, &status);
 	if (status == 206)
 		rc = read_partial(easy, name, off, answer, e);

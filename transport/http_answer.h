@@ -13,6 +13,7 @@
 
 struct http_answer {
 	uint64_t first; /* offset of the first byte of the body */
+	uint64_t end;   /* offset behind its last byte; UINT64_MAX: it reaches to the end */
 	uint64_t total; /* of the image, or BMR_SOURCE_SIZE_UNKNOWN */
 	bool partial;   /* 206: the server can do ranges */
 	bool ranges;    /* it says that it can, though this was no 206 */
