@@ -13,9 +13,9 @@
 #include "base/size.h"
 #include "imaging/chain.h"
 #include "imaging/writer.h"
+#include "transport/beside.h"
 #include "transport/sink.h"
 
-#define SIDECAR_SUFFIX ".manifest"
 #define SHA256_ALWAYS (8 * BMR_GIB)
 
 double bmr_capture_now(void)
@@ -104,16 +104,6 @@ static int write_image(struct bmr_capture_task *t, struct bmr_target *disk, stru
 
 /* --- the manifest beside it --- */
 
-/* A query belongs to the server, not to the name. */
-static char *sidecar_url(const char *url)
-{
-	size_t len = strstr(url, "://") ? strcspn(url, "?#") : strlen(url);
-	char *out;
-
-	return asprintf(&out, "%.*s" SIDECAR_SUFFIX "%s", (int)len, url, url + len) < 0 ? NULL
-	                                                                                : out;
-}
-
 static int write_sidecar(struct bmr_capture_task *t, struct bmr_err *e)
 {
 	bool wanted = t->params->sidecar == BMR_SWITCH_YES ||
@@ -124,10 +114,8 @@ static int write_sidecar(struct bmr_capture_task *t, struct bmr_err *e)
 
 	if (!wanted)
 		return 0;
-	url = sidecar_url(t->url);
-	if (!url)
-		return bmr_err_nomem(e, "a URL");
-	if (bmr_sink_open(url, &t->options, t->params->replace == BMR_SWITCH_YES, &sink, e) < 0)
+	if (bmr_beside_sidecar(t->url, &url, e) < 0 ||
+	    bmr_sink_open(url, &t->options, t->params->replace == BMR_SWITCH_YES, &sink, e) < 0)
 		return -1;
 	bmr_session_set_sink(t->session, sink);
 	if (bmr_writer_sidecar(sink, t->manifest, e) == 0)
