@@ -7,6 +7,7 @@
 
 #include "base/cleanup.h"
 #include "base/digest.h"
+#include "base/log.h"
 #include "imaging/image.h"
 #include "imaging/target.h"
 
@@ -39,23 +40,42 @@ static uint32_t sample_of(const struct bmr_chunked *c, uint32_t first, uint32_t 
 	return chunk < end ? chunk : end;
 }
 
-static int check_sample(struct bmr_chunked *c, uint32_t chunk, struct bmr_err *e)
+static int look_at(struct bmr_chunked *c, uint32_t chunk, bool *right, struct bmr_err *e)
 {
 	struct bmr_chunked_worker *w = &c->workers[0];
 	uint32_t len = bmr_manifest_chunk_len(c->m, chunk);
+
+	if (stopped(c, e) < 0 ||
+	    bmr_target_read(c->target, w->data, len, bmr_chunked_offset(c, chunk), e) < 0)
+		return -1;
+	atomic_fetch_add(&c->r->progress->verified, len);
+	return bmr_chunked_is_right(w, chunk, right, e);
+}
+
+/* It was right before.  A read that went wrong is tried again; but nothing is written anew: on a disk
+ * that is smaller than it says this would destroy another chunk. */
+static int check_sample(struct bmr_chunked *c, uint32_t chunk, struct bmr_err *e)
+{
+	const struct bmr_target_info *target = c->r->target;
 	uint64_t off = bmr_chunked_offset(c, chunk);
 	bool right;
 
-	if (stopped(c, e) < 0 || bmr_target_read(c->target, w->data, len, off, e) < 0 ||
-	    bmr_chunked_is_right(w, chunk, &right, e) < 0)
+	if (look_at(c, chunk, &right, e) < 0)
 		return -1;
-	atomic_fetch_add(&c->r->progress->verified, len);
+	if (right)
+		return 0;
+	bmr_log_say(c->r->log, BMR_LOG_NOTICE,
+	            "'%s' reads back wrong at byte %" PRIu64 ", where it was right before; looking "
+	            "once more",
+	            target->path, off);
+	if (look_at(c, chunk, &right, e) < 0)
+		return -1;
 	if (right)
 		return 0;
 	return bmr_err_set(e, BMR_E_TARGET, 0,
 	                   "'%s' no longer holds what was written and read back: the chunk at "
 	                   "sector %" PRIu64 " changed since; is the disk as large as it says?",
-	                   c->r->target->path, off / c->r->target->sector);
+	                   target->path, off / target->sector);
 }
 
 static int check_samples(struct bmr_chunked *c, struct bmr_err *e)
