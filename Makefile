@@ -48,7 +48,7 @@ fixtures := $(patsubst tests/fixtures/%.c,$(OUT)/fixtures/%,\
 	$(filter-out $(shims),$(wildcard tests/fixtures/*.c))) \
 	$(patsubst tests/fixtures/%.c,$(OUT)/fixtures/%.so,$(shims))
 # What runs threads, for the race detector.
-tsan_tests := $(addprefix $(BUILD)/tsan/unit/,$(filter chunked events fetch pipe readback restore verify source \
+tsan_tests := $(addprefix $(BUILD)/tsan/unit/,$(filter capture chunked events fetch pipe readback restore verify source \
 	retry,$(notdir $(unit_tests))))
 
 .PHONY: all
