@@ -64,10 +64,17 @@ static uint64_t bad_sectors(const struct bmr_capture_task *t)
 	return t->result.bad / t->info.sector;
 }
 
+static struct bmr_stats stats_of(const struct bmr_capture_task *t)
+{
+	return (struct bmr_stats){"captured", &t->progress, t->info.size,
+	                          bmr_capture_now() - t->start};
+}
+
 static void add_outcome(void *ctx, struct bmr_json *j)
 {
 	const struct bmr_capture_task *t = ctx;
 	const struct bmr_capture_result *r = &t->result;
+	struct bmr_stats stats = stats_of(t);
 	char digest[BMR_DIGEST_TEXT_SIZE];
 	char id[BMR_ID_TEXT_SIZE];
 
@@ -87,12 +94,17 @@ static void add_outcome(void *ctx, struct bmr_json *j)
 	bmr_json_bool(j, "verified", t->params->verify == BMR_VERIFY_FULL);
 	bmr_json_seconds(j, "duration", bmr_capture_now() - t->start);
 	bmr_json_number(j, "peak_memory", bmr_stats_peak_memory());
+	/* Of their own: "verified" is another thing above. */
+	bmr_json_open(j, "figures", '{');
+	bmr_stats_add(&stats, j);
+	bmr_json_close(j, '}');
 	bmr_json_number(j, "exit", r->bad > 0 ? BMR_CAPTURE_EXIT_BAD : 0);
 }
 
 void bmr_capture_say(struct bmr_capture_task *t, const char *image)
 {
 	const struct bmr_capture_result *r = &t->result;
+	struct bmr_stats stats = stats_of(t);
 	char digest[BMR_DIGEST_TEXT_SIZE];
 	char memory[16];
 	char stored[16];
@@ -103,6 +115,7 @@ void bmr_capture_say(struct bmr_capture_task *t, const char *image)
 	char title[400];
 
 	bmr_events_send(t->session->events, "captured", add_outcome, t);
+	bmr_stats_print(&stats, t->session->options, stdout);
 	snprintf(title, sizeof title, "bmr: captured %s", t->info.path);
 	if (r->bad > 0)
 		snprintf(bad, sizeof bad,

@@ -244,11 +244,15 @@ int bmr_job_verify(struct bmr_job *job, const struct bmr_target_info *target, st
 	double start = bmr_job_now();
 	int rc;
 
-	report.sector = target ? target->sector : job->image.is_bmr ? job->image.head.sector : 512;
+	report.sector = target                ? target->sector
+	                : job->image.manifest ? job->image.manifest->head.sector
+	                                      : 512;
 	if (target)
 		bmr_job_show_target(job, target);
-	rc = job->image.manifest ? verify_bmr(job, &report, e)
-	                         : verify_stream(job, &stream, &report, e);
+	/* The manifest beside an image does not make its server able to jump. */
+	rc = job->image.manifest && bmr_source_seekable(job->source)
+	             ? verify_bmr(job, &report, e)
+	             : verify_stream(job, &stream, &report, e);
 	bmr_screen_unwatch(job->session->screen);
 	if (rc < 0)
 		return -1;

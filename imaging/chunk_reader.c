@@ -12,6 +12,8 @@
 #include "imaging/pipe.h"
 #include "transport/source.h"
 
+#define PACKS (BMR_PACK_NONE + 1)
+
 struct bmr_chunk_reader {
 	struct bmr_restore_progress *progress; /* may be NULL */
 	uint32_t chunk_size;
@@ -19,7 +21,7 @@ struct bmr_chunk_reader {
 	size_t frame_room;
 	uint8_t *data;
 	struct bmr_digest *digest;
-	struct bmr_unpacker *unpackers[BMR_PACK_NONE + 1]; /* opened when first needed: the images
+	struct bmr_unpacker *unpackers[PACKS]; /* opened when first needed: the images
 							      of a chain may be packed differently */
 };
 
@@ -54,7 +56,7 @@ void bmr_chunk_reader_close(struct bmr_chunk_reader *r)
 {
 	if (!r)
 		return;
-	for (unsigned i = 0; i < sizeof r->unpackers / sizeof *r->unpackers; i++)
+	for (unsigned i = 0; i < PACKS; i++)
 		bmr_unpacker_close(r->unpackers[i]);
 	bmr_digest_close(r->digest);
 	free(r->frame);

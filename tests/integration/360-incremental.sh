@@ -3,7 +3,7 @@
 # 360-incremental - images that are based on others: captured, restored, merged; and a base that is
 # not the one is refused before anything is written.
 . "${0%/*}/lib.sh"
-need sfdisk zstd lz4 gzip python3
+need sfdisk zstd lz4 gzip python3 nginx
 
 cd "$WORK" || exit
 
@@ -106,6 +106,22 @@ wrong() {
 	refused "$code" "$words" merge "$@" two.zst nothing
 	run 0 verify --level=sizes two.zst
 }
+
+# A base beside the image on a server, for who may read the image.
+timeout 200 python3 "$HERE/../fixtures/serve" http "$WORK" auth=yes >server &
+server=$!
+tries=0
+until grep -q ^PID= server; do
+	tries=$((tries + 1))
+	[ $tries -lt 300 ] || fail "the server does not start"
+	sleep 0.1
+done
+url=$(sed -n 's/^URL=//p' server)
+run 0 verify "$(echo "$url" | sed 's,://.*@,://,; s,://,://user:secret@,')/three.lz4" three
+run 69 verify "$(echo "$url" | sed 's,://.*@,://,; s,://,://user:wrong@,')/three.lz4" three
+kill "$server"
+wait "$server" 2>/dev/null || true
+echo "a chain on a server that asks for a password"
 
 before=$(sum_of disk)
 mv one.zst moved.zst
