@@ -12,6 +12,8 @@
 #include "base/cleanup.h"
 #include "base/err.h"
 #include "base/size.h"
+#include "imaging/chain.h"
+#include "imaging/chunk_reader.h"
 #include "imaging/container.h"
 #include "imaging/decode.h"
 #include "imaging/load.h"
@@ -276,6 +278,46 @@ static int check_inside(const struct bmr_image *image, const uint8_t *head, size
 	                   bmr_format_name(inside), bmr_format_name(image->format));
 }
 
+/* The beginning of the disk by the manifest: its one frame is fetched and no more.  *len is 0 where
+ * that holds zeros only. */
+static int read_first_chunk(struct bmr_source *source, const struct bmr_manifest *m, uint8_t *head,
+                            size_t *len, struct bmr_err *e)
+{
+	const struct bmr_manifest_entry *first = &m->entries[0];
+	struct bmr_chain_place place = {
+		.kind = first->kind,
+		.source = source,
+		.offset = first->offset,
+		.stored = first->stored,
+		.pack = m->head.pack,
+		.digest = &first->digest,
+	};
+	struct bmr_chunk_reader *reader;
+	const uint8_t *data;
+	int rc;
+
+	*len = 0;
+	if (first->kind != BMR_CHUNK_DATA)
+		return 0;
+	if (bmr_chunk_reader_open(m->head.chunk_size, NULL, &reader, e) < 0)
+		return -1;
+	rc = bmr_chunk_reader_get(reader, &place, bmr_manifest_chunk_len(m, 0), &data, NULL, e);
+	if (rc == 0) {
+		*len = (size_t)bmr_size_min(bmr_manifest_chunk_len(m, 0), BMR_LAYOUT_HEAD);
+		memcpy(head, data, *len);
+	}
+	bmr_chunk_reader_close(reader);
+	return rc;
+}
+
+static int read_beginning(struct bmr_source *source, const struct bmr_image *image, uint8_t *head,
+                          size_t *len, struct bmr_err *e)
+{
+	if (image->manifest)
+		return read_first_chunk(source, image->manifest, head, len, e);
+	return read_head(source, image->format, head, len, e);
+}
+
 /* The partition table, which an incremental image may not hold. */
 static int read_layout(struct bmr_source *source, struct bmr_image *image, struct bmr_err *e)
 {
@@ -289,7 +331,7 @@ static int read_layout(struct bmr_source *source, struct bmr_image *image, struc
 		head = malloc(BMR_LAYOUT_HEAD);
 		if (!head)
 			return bmr_err_nomem(e, "the image's first bytes");
-		if (read_head(source, image->format, head, &len, e) < 0 ||
+		if (read_beginning(source, image, head, &len, e) < 0 ||
 		    check_inside(image, head, len, e) < 0)
 			return -1;
 		bmr_layout_read(head, len, &image->layout);
