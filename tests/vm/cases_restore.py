@@ -4,7 +4,7 @@
 Each case restores a whole Debian unattended, compares the disk with the image on the host, and
 boots the restored disk up to its login prompt."""
 
-from lab import (Disk, MIB, Machine, case, check, check_boots, check_equal, expect_restored, order)
+from lab import (Disk, MIB, Machine, case, check, check_boots, check_equal, expect_done, order)
 from qemu import HOST
 from servers import Evil, Ftp, Http, Https, Nfs, Smb
 
@@ -34,7 +34,7 @@ class Restore:
     def run_live(self, cmdline, *, bus="virtio", disks=(), **options):
         """Restore by the live system started directly, and compare."""
         with self.lab.live("live", cmdline, disks=[self.target(bus), *disks], **options) as vm:
-            expect_restored(vm)
+            expect_done(vm)
         check_equal(self.image, self.disk)
 
     def run_iso(self, iso, firmware, *, stick=False):
@@ -44,7 +44,7 @@ class Restore:
             disks.append(Disk(iso, bus="usb", serial="STICK", readonly=True, boot=1))
         with Machine(self.lab.work, f"iso-{firmware}", firmware=firmware, memory=1024,
                      cdrom=None if stick else iso, disks=disks) as vm:
-            expect_restored(vm, 240)
+            expect_done(vm, 240)
             if firmware == "secureboot":
                 check("UEFI, Secure Boot on" in vm.text(), "Secure Boot was not on")
         check_equal(self.image, self.disk)
@@ -144,7 +144,7 @@ def server_killed(lab):
             server.kill9()
             vm.expect(r"(?i)retry|connect|refused|again", 60)
             server.start()
-            expect_restored(vm)
+            expect_done(vm)
         check(any(" 206 " in line for line in server.requests()), "nothing was resumed")
     check_equal(restore.image, restore.disk)
 

@@ -12,6 +12,9 @@ Whatever goes wrong raises VmError, whose text carries the last 40 lines of the 
 
 Accelerator: KVM where a probe shows that a kernel really reaches user space under it, else TCG.
 BMR_ACCEL=tcg or BMR_ACCEL=kvm skips the probe.
+
+Time limits are for a machine with a core for each guest; BMR_PATIENCE=3 makes all of them three
+times longer.
 """
 
 import ctypes
@@ -34,6 +37,7 @@ from pathlib import Path
 HOST = "10.0.2.2"               # the host's loopback, as a guest sees it
 PANIC = re.compile(r"Kernel panic - not syncing|Initramfs unpacking failed")
 TAIL_LINES = 40
+PATIENCE = float(os.environ.get("BMR_PATIENCE") or 1)
 OVMF = Path("/usr/share/OVMF")
 
 
@@ -286,7 +290,7 @@ class Machine:
     def wait_off(self, timeout):
         """Wait until the machine has switched itself off."""
         try:
-            return self._process.wait(timeout)
+            return self._process.wait(timeout * PATIENCE)
         except subprocess.TimeoutExpired:
             raise self._error(f"still running after {timeout} s") from None
 
@@ -295,7 +299,7 @@ class Machine:
     def expect(self, regex, timeout):
         """Wait until the console shows regex, at most timeout seconds; return the match."""
         try:
-            return self.serial.expect(regex, timeout)
+            return self.serial.expect(regex, timeout * PATIENCE)
         except TimeoutError:
             raise self._error(f"no '{regex}' within {timeout} s") from None
         except EOFError:
@@ -344,7 +348,7 @@ class Machine:
         incoming=path and equal disks goes on from there after resume(), any number of times."""
         self.pause()
         self.qmp("migrate", uri=f"exec:cat >{path}")
-        deadline = time.monotonic() + timeout
+        deadline = time.monotonic() + timeout * PATIENCE
         while True:
             status = self.qmp("query-migrate").get("status")
             if status == "completed":
@@ -356,7 +360,7 @@ class Machine:
 
     def wait_loaded(self, timeout=60):
         """After incoming: wait until the state is loaded and the machine can resume()."""
-        deadline = time.monotonic() + timeout
+        deadline = time.monotonic() + timeout * PATIENCE
         while self.qmp("query-status")["status"] == "inmigrate":
             if time.monotonic() > deadline:
                 raise self._error("state was not loaded in time")
