@@ -481,9 +481,6 @@ int bmr_chunked_open(const struct bmr_restore *r, struct bmr_chunked **out, stru
 	c->m = r->image->manifest;
 	c->compare = r->compare && !r->target->is_new;
 	c->frame_room = BMR_STORED_MOST((size_t)c->m->head.chunk_size);
-	/* An image that cannot jump may have been read already: it begins anew. */
-	for (unsigned i = 0; i < BMR_CHAIN_MOST; i++)
-		c->stream_at[i] = UINT64_MAX;
 	pthread_mutex_init(&c->lock, NULL);
 	pthread_condattr_init(&attributes);
 	pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);

@@ -21,7 +21,7 @@ int bmr_chunked_worker_open(struct bmr_chunked *c, struct bmr_chunked_worker *w,
 
 void bmr_chunked_worker_close(struct bmr_chunked_worker *w)
 {
-	for (unsigned i = 0; i < sizeof w->unpackers / sizeof *w->unpackers; i++)
+	for (unsigned i = 0; i <= BMR_PACK_NONE; i++)
 		bmr_unpacker_close(w->unpackers[i]);
 	bmr_digest_close(w->digest);
 	free(w->frames);

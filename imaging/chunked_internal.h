@@ -58,7 +58,8 @@ struct bmr_chunked {
 	unsigned worker_count;
 
 	/* Belongs to who has the turn. */
-	uint64_t stream_at[BMR_CHAIN_MOST]; /* where an image that cannot jump is to be read next */
+	uint64_t stream_at[BMR_CHAIN_MOST]; /* where an image that cannot jump is read next; at
+					       first from its start, wherever others left it */
 
 	struct bmr_target *target; /* set before writing is */
 	atomic_bool writing;       /* the target is open, and does not boot */

@@ -491,7 +491,7 @@ static void test_the_lowest_error(void **state)
 
 		prepare(&s, SIZE);
 		s.file.file.data[frame_at(&s, 7) + 9] ^= 1;
-		s.file.file.data[frame_at(&s, 8) + 9] ^= 1;
+		s.file.file.data[frame_at(&s, 9) + 9] ^= 1; /* another worker's */
 		snprintf(words, sizeof words, "the frame at byte %ju", (uintmax_t)frame_at(&s, 7));
 		expect_error(&s, BMR_E_DATA, words, "");
 		clear(&s);
