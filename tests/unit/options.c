@@ -49,7 +49,7 @@ static void test_taken(void **state)
 		assert_string_equal(o.events, "ev");
 		assert_true(o.plan && !o.json && !o.help);
 		assert_int_equal(o.params.compare, BMR_COMPARE_HASH);
-		assert_int_equal(o.params.verify, BMR_VERIFY_FULL);
+		assert_int_equal(o.params.verify, BMR_VERIFY_DEFAULT);
 		bmr_options_clear(&o);
 	}
 	assert_int_equal(read_words(&o, &e, argv, WORDS("--", "--plan", "--json")), 0);
