@@ -224,6 +224,18 @@ static int prepare_stream(const struct bmr_restore *r, struct bmr_image *image,
 	return 0;
 }
 
+/* What is not in the file stands nowhere in a stream: without the manifest nobody knows where. */
+static int check_whole(const struct bmr_restore *r, struct bmr_err *e)
+{
+	if (!r->image->is_bmr || !r->image->head.has_base)
+		return 0;
+	bmr_err_set(
+		e, BMR_E_REFUSED, 0,
+		"the image is only the difference to another one, and its server sends no byte "
+		"ranges: have a sidecar beside it (bmr capture --sidecar=yes), or use bmr merge");
+	return bmr_steps_not_written(r, "checking", e);
+}
+
 static int restore_stream(const struct bmr_restore *restore, struct bmr_restore_result *result,
                           struct bmr_err *e)
 {
@@ -232,7 +244,7 @@ static int restore_stream(const struct bmr_restore *restore, struct bmr_restore_
 	bool same = false;
 
 	r.image = &image;
-	if (prepare_stream(&r, &image, result, &same, e) < 0)
+	if (check_whole(&r, e) < 0 || prepare_stream(&r, &image, result, &same, e) < 0)
 		return -1;
 	return same ? 0 : write_and_prove(&r, result, e);
 }

@@ -124,6 +124,22 @@ wait "$server" 2>/dev/null || true
 echo "a chain on a server that asks for a password"
 
 before=$(sum_of disk)
+
+# Without byte ranges there is no manifest, and without it nobody knows where the rest is.
+python3 -u -m http.server --bind 127.0.0.1 0 >server 2>/dev/null &
+server=$!
+tries=0
+until grep -q 'port [0-9]' server; do
+	tries=$((tries + 1))
+	[ $tries -lt 300 ] || fail "the server without ranges does not start"
+	sleep 0.1
+done
+refused 77 "have a sidecar beside it" restore \
+	"http://127.0.0.1:$(sed -n 's/.* port \([0-9]*\) .*/\1/p' server)/two.zst" disk
+kill "$server"
+wait "$server" 2>/dev/null || true
+echo "an incremental image as a stream: refused"
+
 mv one.zst moved.zst
 wrong 69 "one.zst': No such file or directory; while opening the base of 'two.zst'"
 run 0 verify --base=moved.zst two.zst
