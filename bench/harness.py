@@ -6,6 +6,7 @@ Sizes are bytes and times are seconds, unless a name says otherwise.
 """
 
 import ctypes
+import fcntl
 import mmap
 import os
 import resource
@@ -38,7 +39,7 @@ def size(word):
 
 def begin(parser):
     """The options, among them --rounds and --size, and what every benchmark needs.  A signal to end
-    undoes what was set up."""
+    undoes what was set up; only one benchmark runs at a time."""
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--size", type=size, default="4G", help="of the ext4 disk; the others are "
                         "half as large")
@@ -47,6 +48,12 @@ def begin(parser):
         sys.exit("bench: loop devices, mounts and name spaces need root")
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     CACHE.mkdir(parents=True, exist_ok=True)
+    # Held until the process ends: two at a time would use the same files and measure each other.
+    lock = os.open(CACHE / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        sys.exit("bench: another benchmark is running")
     return options
 
 
@@ -230,25 +237,26 @@ def rounds(rows, count):
                 + (f" WRONG: {row.wrong}" if row.wrong else ""))
 
 
-HEAD = ("| | times as fast | wall s: median (min-max) | CPU s/GiB | peak MiB | MiB read "
-        "| bound s | wall/bound | |\n|---|---|---|---|---|---|---|---|---|")
-
-
-def line(row, base):
+def line(row, base, with_bound):
     walls = [item.wall for item in row.runs]
     cpu = statistics.median(item.cpu for item in row.runs) / (row.bytes / GIB)
-    wire = statistics.median(item.wire for item in row.runs) / MIB
-    return (f"| {row.name.replace('|', chr(92) + '|')} | **{base / row.wall:.2f}** | {row.wall:.2f} "
-            f"({min(walls):.2f}-{max(walls):.2f}) | {cpu:.2f} | {max(r.rss for r in row.runs):.0f} "
-            f"| {wire:.0f} | " + (f"{row.bound:.2f} | {row.wall / row.bound:.2f}" if row.bound
-                                  else "- | -")
-            + f" | {'WRONG: ' + row.wrong if row.wrong else row.note} |")
+    moved = statistics.median(item.wire for item in row.runs) / MIB
+    cells = [row.name.replace("|", "\\|"), f"**{base / row.wall:.2f}**",
+             f"{row.wall:.2f} ({min(walls):.2f}-{max(walls):.2f})", f"{cpu:.2f}",
+             f"{max(item.rss for item in row.runs):.0f}", f"{moved:.0f}"]
+    if with_bound:
+        cells += [f"{row.bound:.2f}", f"{row.wall / row.bound:.2f}"] if row.bound else ["-", "-"]
+    cells.append(f"WRONG: {row.wrong}" if row.wrong else row.note)
+    return f"| {' | '.join(cells)} |"
 
 
-def table(rows, base=None):
-    """Markdown; what ratios are against is the first row, or `base`."""
-    base = base or rows[0]
-    return [HEAD] + [line(row, base.wall) for row in rows]
+def table(rows, base=None, moved="MiB read"):
+    """Markdown; what ratios are against is the first row, or `base`.  moved: what wire is here."""
+    base, with_bound = base or rows[0], any(row.bound for row in rows)
+    head = ["", "times as fast", "wall s: median (min-max)", "CPU s/GiB", "peak MiB", moved,
+            *(["bound s", "wall/bound"] if with_bound else []), ""]
+    return [f"| {' | '.join(head)} |", "|---" * len(head) + "|",
+            *(line(row, base.wall, with_bound) for row in rows)]
 
 
 def target(name, wanted, got, at_least=True):
