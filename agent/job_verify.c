@@ -94,6 +94,18 @@ static void take_stream(const struct bmr_verify_result *result, struct bmr_verif
 	snprintf(list->chunks[0].reason, sizeof list->chunks[0].reason, "its content is another");
 }
 
+static int expect_sha256(const struct bmr_job *job, const struct bmr_digest_value *found,
+                         struct bmr_err *e)
+{
+	char want[BMR_DIGEST_TEXT_SIZE];
+	char have[BMR_DIGEST_TEXT_SIZE];
+
+	if (!job->has_sha256 || bmr_digest_equal(found, &job->sha256))
+		return 0;
+	return bmr_err_set(e, BMR_E_DATA, 0, "the image's SHA-256 is %s, not the expected %s",
+	                   bmr_digest_text(found, have), bmr_digest_text(&job->sha256, want));
+}
+
 static int verify_stream(struct bmr_job *job, struct bmr_verify_result *result,
                          struct bmr_verify_report *r, struct bmr_err *e)
 {
@@ -110,6 +122,8 @@ static int verify_stream(struct bmr_job *job, struct bmr_verify_result *result,
 	atomic_store(&job->progress.phase, BMR_PHASE_COMPARE);
 	bmr_job_watch(job);
 	if (bmr_verify_run(&verify, result, e) < 0)
+		return -1;
+	if (result->differing == 0 && expect_sha256(job, &result->sha256, e) < 0)
 		return -1;
 	take_stream(result, r);
 	return 0;
@@ -177,6 +191,7 @@ static int check_size(const struct bmr_verify_report *r, struct bmr_err *e)
 	                   r->target->path, r->target->size, r->size);
 }
 
+/* The manifest's word for it: what it says of the chunks is proven, of all together it is not. */
 static int check_sha256(const struct bmr_job *job, struct bmr_err *e)
 {
 	const struct bmr_manifest *m = job->image.manifest;
@@ -187,9 +202,7 @@ static int check_sha256(const struct bmr_job *job, struct bmr_err *e)
 		return bmr_err_set(e, BMR_E_USAGE, 0,
 		                   "the image carries no SHA-256 of the whole disk: sha256= cannot "
 		                   "be compared");
-	if (bmr_digest_equal(&m->sha256, &job->sha256))
-		return 0;
-	return bmr_err_set(e, BMR_E_DATA, 0, "the image's SHA-256 is not the expected one");
+	return expect_sha256(job, &m->sha256, e);
 }
 
 /* What bmr_load_manifest checks is proven since the image was opened. */
