@@ -144,6 +144,7 @@ tsan:
 
 # A machine under emulation keeps one core busy.
 VM_JOBS ?= $(shell nproc)
+export BMR_PATIENCE BMR_POWER_CUTS
 vm: $(BUILD)/bmr $(boot)/initrd.img
 	tests/vm/run --jobs $(VM_JOBS) $(if $(CASES),'$(CASES)')
 

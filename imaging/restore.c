@@ -229,10 +229,9 @@ static int check_whole(const struct bmr_restore *r, struct bmr_err *e)
 {
 	if (!r->image->is_bmr || !r->image->head.has_base)
 		return 0;
-	bmr_err_set(
-		e, BMR_E_REFUSED, 0,
-		"the image is only the difference to another one, and its server sends no byte "
-		"ranges: have a sidecar beside it (bmr capture --sidecar=yes), or use bmr merge");
+	bmr_err_set(e, BMR_E_DATA, 0,
+	            "the image is incremental, and its server sends no byte ranges: have a sidecar "
+	            "beside it (bmr capture --sidecar=yes), or use bmr merge");
 	return bmr_steps_not_written(r, "checking", e);
 }
 

@@ -20,8 +20,11 @@ class Local:
     def url(self, name):
         return self.form.format(self.root / name)
 
-    def replace(self, name, source):
-        os.replace(source, self.root / name)
+    def draft(self, name, source):
+        os.replace(source, self.root / f".{name}.new")
+
+    def swap(self, name):
+        os.replace(self.root / f".{name}.new", self.root / name)
 
 
 def block_device(case):

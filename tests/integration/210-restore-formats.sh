@@ -40,14 +40,14 @@ echo "three streams in one file: the same disk"
 before=$(stat -c %Y.%y "$WORK/disk")
 run 0 restore "$img.zst" "$WORK/disk" --compare=hash --events="$WORK/events"
 says "held the image already; nothing was written"
-tail -n 1 "$WORK/events" | grep -q '"already":true,"written":0,"zeroed":0' || fail "not said"
+tail -n 1 "$WORK/events" | grep -q '"already":true,.*"zeroed":0,.*"written":0,' || fail "not said"
 [ "$(stat -c %Y.%y "$WORK/disk")" = "$before" ] || fail "the disk was written"
 # One byte differs: one chunk, the first MiB and nothing else is written.
 rm "$WORK/events"
 printf x | dd of="$WORK/disk" bs=1 seek=5000000 conv=notrunc status=none
 run 0 restore "$img.zst" "$WORK/disk" --compare=hash --events="$WORK/events"
 same "$WORK/disk" "$img"
-tail -n 1 "$WORK/events" | grep -q '"written":1048576,"zeroed":0,' || fail "not one chunk"
+tail -n 1 "$WORK/events" | grep -q '"zeroed":0,.*"written":1048576,' || fail "not one chunk"
 echo "compare=hash: nothing, and one chunk, is written"
 
 # verify sees a difference, and where.

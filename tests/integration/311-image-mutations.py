@@ -122,6 +122,8 @@ def mutate(rng, image, other):
         data[at:at + length], data[end - length:end] = data[end - length:end], data[at:at + length]
     elif kind == "splice":
         data[at:end] = other[at:end]
+        if data == other:  # all that differs was in it: a good image, of another disk
+            data[at] ^= 1
     elif kind == "longer":
         data += rng.choice((bytes(rng.randrange(1, 100)), other[-end:], bytes(data[-60:])))
     else:

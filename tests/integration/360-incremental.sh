@@ -134,7 +134,7 @@ until grep -q 'port [0-9]' server; do
 	[ $tries -lt 300 ] || fail "the server without ranges does not start"
 	sleep 0.1
 done
-refused 77 "have a sidecar beside it" restore \
+refused 65 "have a sidecar beside it" restore \
 	"http://127.0.0.1:$(sed -n 's/.* port \([0-9]*\) .*/\1/p' server)/two.zst" disk
 kill "$server"
 wait "$server" 2>/dev/null || true
