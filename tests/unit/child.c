@@ -6,6 +6,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include <inttypes.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
@@ -300,6 +301,9 @@ static void test_stop(void **state)
 	bmr_child_clear(&result);
 }
 
+/* Signals 32 and 33 are the C library's, which hands them on as it got them. */
+#define LIBC_SIGNALS (UINT64_C(3) << 31)
+
 /* Nothing of ours: no descriptor, no blocked or ignored signal. */
 static void test_bare(void **state)
 {
@@ -308,6 +312,9 @@ static void test_bare(void **state)
 	struct bmr_err e = {0};
 	sigset_t blocked;
 	sigset_t old;
+	uint64_t blocks;
+	uint64_t ignores;
+	int fds;
 
 	(void)state;
 	assert_true(open_fd > 2);
@@ -318,9 +325,12 @@ static void test_bare(void **state)
 	assert_int_equal(shell("ls /proc/self/fd | wc -l; grep -E 'Sig(Blk|Ign)' /proc/self/status",
 	                       20000, &result, &e),
 	                 0);
-	/* 0, 1, 2, and the one of ls */
-	assert_string_equal(result.output,
-	                    "4\nSigBlk:\t0000000000000000\nSigIgn:\t0000000000000000\n");
+	assert_int_equal(sscanf(result.output, "%d SigBlk: %" SCNx64 " SigIgn: %" SCNx64, &fds,
+	                        &blocks, &ignores),
+	                 3);
+	assert_int_equal(fds, 4); /* 0, 1, 2, and the one of ls */
+	assert_int_equal(blocks & ~LIBC_SIGNALS, 0);
+	assert_int_equal(ignores & ~LIBC_SIGNALS, 0);
 	bmr_child_clear(&result);
 	signal(SIGPIPE, SIG_DFL);
 	sigprocmask(SIG_SETMASK, &old, NULL);
