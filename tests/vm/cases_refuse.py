@@ -4,6 +4,7 @@ not one byte of any disk is changed."""
 
 import contextlib
 import os
+import re
 
 from lab import (Disk, EXIT_REFUSED, EXIT_SOURCE, EXIT_USAGE, FAILED, MIB, Machine, PERCENT, case,
                  check, expect_failed, first_sector, order, same, sha256_of, shell)
@@ -122,15 +123,21 @@ def in_use(lab):
         with Machine(lab.work, layout, disks=disks, network=None) as vm:
             vm.login(120)
             answer = shell(vm, "mount -o ro,noload /dev/vdb /mnt && sha256sum /dev/vda1")
-            before = answer.split()[0]
+            before = digest_in(answer)
             answer = shell(vm, "/mnt/lib/ld-linux-x86-64.so.2 --library-path /mnt/lib /mnt/bmr "
                            "restore --overwrite=any /mnt/small.img /dev/vda", EXIT_REFUSED)
             check_words(answer, words)
-            check(same(shell(vm, "sha256sum /dev/vda1").split()[0], before), "the disk was written")
+            check(same(digest_in(shell(vm, "sha256sum /dev/vda1")), before), "the disk was written")
+
+
+def digest_in(text):
+    """The SHA-256 among what else a console shows."""
+    found = re.findall(r"\b[0-9a-f]{64}\b", text)
+    check(len(found) == 1, f"one digest was expected in: {text}")
+    return found[0]
 
 
 def check_words(text, words):
-    import re
     check(re.search(words, text, re.I), f"'{words}' is not in: {text}")
 
 
