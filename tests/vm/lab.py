@@ -313,7 +313,7 @@ def shell(vm, command, status=0, limit=60):
     """Run a command at the prompt of a logged-in machine; return what it printed."""
     # The mark is put together by the shell, so that the echo of the typed line is not taken for it.
     vm.send(f"{command}; echo bmr-''status=$?\n")
-    found = vm.expect(r"(?s)(?P<out>.*?)bmr-status=(?P<status>\d+)", limit)
+    found = vm.expect(r"(?s)(?P<out>.*?)bmr-status=(?P<status>\d+)\s", limit)
     wrong = status != 0 and red("outcome")
     check(int(found.group("status")) == status and not wrong,
           f"{shlex.split(command)[0]} ended with {found.group('status')}: {found.group('out')}")
