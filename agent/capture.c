@@ -8,6 +8,7 @@
 #include "agent/capture_task.h"
 #include "agent/session.h"
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "base/err.h"
 #include "base/log.h"
 #include "base/size.h"
@@ -17,14 +18,6 @@
 #include "transport/sink.h"
 
 #define SHA256_ALWAYS (8 * BMR_GIB)
-
-double bmr_capture_now(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
-}
 
 void bmr_capture_enter(struct bmr_capture_task *t, enum bmr_phase phase)
 {
@@ -166,7 +159,7 @@ int bmr_capture_disk(struct bmr_session *session, const char *disk, const char *
 		.session = session,
 		.params = &session->options->params,
 		.url = url,
-		.start = bmr_capture_now(),
+		.start = bmr_clock_s(),
 	};
 	int rc = bmr_capture_prepare(&t, disk, e);
 

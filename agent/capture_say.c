@@ -7,6 +7,7 @@
 #include "agent/finish.h"
 #include "agent/session.h"
 #include "agent/stats.h"
+#include "base/clock.h"
 #include "base/size.h"
 
 static void add_source(void *ctx, struct bmr_json *j)
@@ -66,8 +67,7 @@ static uint64_t bad_sectors(const struct bmr_capture_task *t)
 
 static struct bmr_stats stats_of(const struct bmr_capture_task *t)
 {
-	return (struct bmr_stats){"captured", &t->progress, t->info.size,
-	                          bmr_capture_now() - t->start};
+	return (struct bmr_stats){"captured", &t->progress, t->info.size, bmr_clock_s() - t->start};
 }
 
 static void add_outcome(void *ctx, struct bmr_json *j)
@@ -92,7 +92,7 @@ static void add_outcome(void *ctx, struct bmr_json *j)
 	if (t->manifest->has_sha256)
 		bmr_json_text(j, "sha256", bmr_digest_text(&t->manifest->sha256, digest));
 	bmr_json_bool(j, "verified", t->params->verify == BMR_VERIFY_FULL);
-	bmr_json_seconds(j, "duration", bmr_capture_now() - t->start);
+	bmr_json_seconds(j, "duration", bmr_clock_s() - t->start);
 	bmr_json_number(j, "peak_memory", bmr_stats_peak_memory());
 	/* Of their own: "verified" is another thing above. */
 	bmr_json_open(j, "figures", '{');
@@ -130,7 +130,7 @@ void bmr_capture_say(struct bmr_capture_task *t, const char *image)
 		lines, sizeof lines,
 		"bmr: %s\nbmr: %s used, %s stored, %.1f s, memory %s\nbmr: %s %s%s%s", image,
 		bmr_size_text(r->used, used, sizeof used),
-		bmr_size_text(r->stored, stored, sizeof stored), bmr_capture_now() - t->start,
+		bmr_size_text(r->stored, stored, sizeof stored), bmr_clock_s() - t->start,
 		bmr_size_text(bmr_stats_peak_memory(), memory, sizeof memory),
 		t->manifest->has_sha256 ? "sha256" : "root",
 		bmr_digest_text(t->manifest->has_sha256 ? &t->manifest->sha256 : &t->manifest->root,

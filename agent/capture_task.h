@@ -43,10 +43,9 @@ struct bmr_capture_task {
 	struct bmr_used used;
 	struct bmr_restore_progress progress;
 	struct bmr_capture_result result;
-	double start;
+	double start; /* bmr_clock_s */
 };
 
-double bmr_capture_now(void); /* seconds */
 void bmr_capture_enter(struct bmr_capture_task *t, enum bmr_phase phase);
 
 /* All that can be refused is refused; the base is open, the manifest has its head, what is used is

@@ -6,7 +6,6 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
-#include <time.h>
 
 #include "agent/choose.h"
 #include "agent/credentials.h"
@@ -183,14 +182,6 @@ void bmr_job_show_target(struct bmr_job *job, const struct bmr_target_info *targ
 }
 
 /* --- what restore and verify share --- */
-
-double bmr_job_now(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
-}
 
 void bmr_job_watch(struct bmr_job *job)
 {

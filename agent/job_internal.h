@@ -27,7 +27,4 @@ void bmr_job_watch(struct bmr_job *job);
 /* Bytes of all frames of a bmr image that a restore fetches: what the screen's percents are of. */
 uint64_t bmr_job_frame_bytes(const struct bmr_chain *chain);
 
-/* Seconds of a clock that is never set. */
-double bmr_job_now(void);
-
 #endif

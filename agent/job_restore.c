@@ -6,6 +6,7 @@
 #include "agent/job_internal.h"
 #include "agent/session.h"
 #include "agent/stats.h"
+#include "base/clock.h"
 #include "base/err.h"
 #include "base/log.h"
 #include "base/size.h"
@@ -178,7 +179,7 @@ static void say_restored(const struct outcome *o)
 int bmr_job_restore(struct bmr_job *job, const struct bmr_target_info *target, struct bmr_err *e)
 {
 	struct bmr_session *s = job->session;
-	double begun = bmr_job_now();
+	double begun = bmr_clock_s();
 	struct bmr_restore restore;
 	struct bmr_restore_result result;
 	struct outcome outcome;
@@ -203,7 +204,7 @@ int bmr_job_restore(struct bmr_job *job, const struct bmr_target_info *target, s
 		(struct outcome){job,
 	                         target->path,
 	                         &result,
-	                         {"restored", &job->progress, result.size, bmr_job_now() - begun}};
+	                         {"restored", &job->progress, result.size, bmr_clock_s() - begun}};
 	bmr_events_send(s->events, "restored", add_outcome, &outcome);
 	say_restored(&outcome);
 	bmr_stats_print(&outcome.stats, s->options, stdout);

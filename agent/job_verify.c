@@ -8,6 +8,7 @@
 #include "agent/session.h"
 #include "agent/stats.h"
 #include "agent/verify_report.h"
+#include "base/clock.h"
 #include "base/err.h"
 #include "imaging/chain.h"
 #include "imaging/verify.h"
@@ -254,7 +255,7 @@ int bmr_job_verify(struct bmr_job *job, const struct bmr_target_info *target, st
 {
 	struct bmr_verify_report report = {.job = job, .target = target};
 	struct bmr_verify_result stream;
-	double start = bmr_job_now();
+	double start = bmr_clock_s();
 	int rc;
 
 	report.sector = target                ? target->sector
@@ -269,5 +270,5 @@ int bmr_job_verify(struct bmr_job *job, const struct bmr_target_info *target, st
 	bmr_screen_unwatch(job->session->screen);
 	if (rc < 0)
 		return -1;
-	return conclude(job, &report, bmr_job_now() - start, e);
+	return conclude(job, &report, bmr_clock_s() - start, e);
 }

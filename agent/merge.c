@@ -9,6 +9,7 @@
 #include "agent/session.h"
 #include "agent/stats.h"
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "base/err.h"
 #include "base/size.h"
 #include "imaging/chain.h"
@@ -153,14 +154,14 @@ static int merge_chain(struct bmr_job *job, struct bmr_chain *chain, const char 
 	struct work w = {
 		.merge = {.chain = chain, .progress = &job->progress, .stop = &job->session->stop},
 		.outcome = &outcome};
-	double start = bmr_job_now();
+	double start = bmr_clock_s();
 	int rc;
 
 	if (bmr_pack_parse(job->session->options->params.compress, &w.merge.pack, &w.merge.level,
 	                   e) < 0)
 		return -1;
 	rc = write_both(&w, out, e);
-	outcome.seconds = bmr_job_now() - start;
+	outcome.seconds = bmr_clock_s() - start;
 	if (rc == 0)
 		say_merged(&outcome);
 	bmr_manifest_free(outcome.result.manifest);

@@ -13,6 +13,7 @@
 
 #include "agent/progress.h"
 #include "agent/version.h"
+#include "base/clock.h"
 #include "base/err.h"
 
 #define OUTPUTS_MAX 16
@@ -59,14 +60,6 @@ struct bmr_screen {
 	struct bmr_progress_view view;
 	double last_line; /* when LINES outputs got one */
 };
-
-static double now_s(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
-}
 
 /* Consoles of a machine are O_NONBLOCK: one that does not take text for a while (a serial line held
  * by flow control) loses it, and is not waited for again until it has taken some. */
@@ -272,15 +265,11 @@ static void say_locked(struct bmr_screen *s, const char *line)
 int bmr_screen_open(struct bmr_screen **out, struct bmr_err *e)
 {
 	struct bmr_screen *s = calloc(1, sizeof *s);
-	pthread_condattr_t attr;
 
 	if (!s)
 		return bmr_err_nomem(e, "the screen");
 	pthread_mutex_init(&s->lock, NULL);
-	pthread_condattr_init(&attr);
-	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-	pthread_cond_init(&s->wake, &attr);
-	pthread_condattr_destroy(&attr);
+	bmr_cond_init(&s->wake);
 	*out = s;
 	return 0;
 }
@@ -351,7 +340,7 @@ void bmr_screen_say(struct bmr_screen *s, const char *line)
 
 static void tick(struct bmr_screen *s)
 {
-	double now = now_s();
+	double now = bmr_clock_s();
 	enum bmr_phase phase = (enum bmr_phase)atomic_load(&s->progress->phase);
 	bool due = now - s->last_line >= LINES_EVERY_S;
 
@@ -375,16 +364,8 @@ static void *ticker_main(void *arg)
 
 	pthread_mutex_lock(&s->lock);
 	while (s->watching) {
-		struct timespec until;
-
 		tick(s);
-		clock_gettime(CLOCK_MONOTONIC, &until);
-		until.tv_nsec += TICK_MS * 1000000L;
-		if (until.tv_nsec >= 1000000000L) {
-			until.tv_nsec -= 1000000000L;
-			until.tv_sec++;
-		}
-		pthread_cond_timedwait(&s->wake, &s->lock, &until);
+		bmr_cond_wait_ms(&s->wake, &s->lock, TICK_MS);
 	}
 	pthread_mutex_unlock(&s->lock);
 	return NULL;

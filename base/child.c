@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "base/err.h"
 
 extern char **environ;
@@ -190,22 +191,14 @@ bool bmr_child_ended(pid_t child, int *status)
 	return true;
 }
 
-static int64_t now_ms(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
-
 void bmr_child_kill(pid_t child)
 {
-	int64_t deadline = now_ms() + KILL_LIMIT_MS;
+	uint64_t deadline = bmr_clock_ms() + KILL_LIMIT_MS;
 	int status;
 
 	kill(-child, SIGKILL);
 	/* One that waits for a dead disk does not even hear that. */
-	while (!bmr_child_ended(child, &status) && now_ms() < deadline)
+	while (!bmr_child_ended(child, &status) && bmr_clock_ms() < deadline)
 		nanosleep(&(struct timespec){.tv_nsec = TICK_MS * 1000000L}, NULL);
 }
 
@@ -302,20 +295,20 @@ static int drain(struct run *r, int *fd, struct bmr_err *e)
 /* Until it has ended: 0. */
 static int attend(struct run *r, struct bmr_err *e)
 {
-	int64_t deadline = now_ms() + r->order->limit_ms;
+	uint64_t deadline = bmr_clock_ms() + r->order->limit_ms;
 
 	for (;;) {
-		int64_t left = deadline - now_ms();
+		int left = bmr_clock_left(deadline);
 		struct pollfd p[] = {{.fd = r->ended, .events = POLLIN},
 		                     {.fd = r->output, .events = POLLIN},
 		                     {.fd = r->errors, .events = POLLIN}};
 
 		if (r->order->stop && atomic_load(r->order->stop))
 			return bmr_err_set(e, BMR_E_STOPPED, 0, "stopped");
-		if (left <= 0)
+		if (left == 0)
 			return bmr_err_set(e, BMR_E_NET, 0, "'%s' took more than %u s",
 			                   r->order->args[0], r->order->limit_ms / 1000);
-		if (poll(p, 3, (int)(left < STOP_LOOK_MS ? left : STOP_LOOK_MS)) < 0)
+		if (poll(p, 3, left < STOP_LOOK_MS ? left : STOP_LOOK_MS) < 0)
 			continue; /* EINTR */
 		if (drain(r, &r->output, e) < 0 || drain(r, &r->errors, e) < 0)
 			return -1;

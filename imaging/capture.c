@@ -6,6 +6,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "base/clock.h"
 #include "base/err.h"
 #include "base/size.h"
 #include "imaging/capture_ring.h"
@@ -25,14 +26,6 @@ uint32_t bmr_capture_chunk_size(uint64_t used)
 }
 
 /* --- the ring --- */
-
-double bmr_ring_now(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
-}
 
 struct bmr_ring_slot *bmr_ring_slot(const struct bmr_ring *r, uint64_t item)
 {
@@ -225,7 +218,7 @@ int bmr_capture_run(const struct bmr_capture *capture, struct bmr_capture_result
 		.used = capture->used ? capture->used : &all,
 		.chunks = bmr_manifest_chunks(capture->manifest),
 		.chunk_size = capture->manifest->head.chunk_size,
-		.start = bmr_ring_now(),
+		.start = bmr_clock_s(),
 	};
 	int rc;
 

@@ -77,7 +77,6 @@ struct bmr_ring_worker {
 	pthread_t thread;
 };
 
-double bmr_ring_now(void); /* seconds */
 struct bmr_ring_slot *bmr_ring_slot(const struct bmr_ring *r, uint64_t item);
 /* Keep the error of the lowest item and wake everybody. */
 void bmr_ring_fail(struct bmr_ring *r, uint64_t item, const struct bmr_err *err);

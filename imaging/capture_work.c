@@ -3,6 +3,7 @@
 
 #include <time.h>
 
+#include "base/clock.h"
 #include "base/size.h"
 #include "imaging/capture.h"
 #include "imaging/frame.h"
@@ -34,7 +35,7 @@ static int pace(struct bmr_ring *r, uint64_t bytes, struct bmr_err *e)
 	due = r->start + (double)r->paced / (double)r->c->rate;
 	r->paced += bytes;
 	pthread_mutex_unlock(&r->lock);
-	for (double left; (left = due - bmr_ring_now()) > 0 && !has_failed(r);) {
+	for (double left; (left = due - bmr_clock_s()) > 0 && !has_failed(r);) {
 		double slice = left < PACE_SLICE_MS / 1e3 ? left : PACE_SLICE_MS / 1e3;
 		struct timespec t = {.tv_nsec = (long)(slice * 1e9)};
 

@@ -4,6 +4,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 
+#include "base/clock.h"
 #include "base/digest.h"
 #include "base/err.h"
 #include "imaging/chain.h"
@@ -104,7 +105,7 @@ static int check(struct bmr_chunk_reader *r, const struct bmr_chain_place *place
 static int get(struct bmr_chunk_reader *r, const struct bmr_chain_place *place, uint32_t len,
                struct bmr_err *e)
 {
-	uint64_t since = bmr_lap_now();
+	uint64_t since = bmr_clock_ns();
 
 	if (fetch(r, place, e) < 0)
 		return -1;

@@ -4,12 +4,13 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/size.h"
 #include "imaging/checked.h"
 #include "imaging/image.h"
+#include "imaging/lap.h"
 #include "imaging/target.h"
 #include "transport/source.h"
 
@@ -20,20 +21,9 @@
 
 /* --- what workers ask for --- */
 
-static uint64_t now_ns(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
-}
-
 void bmr_chunked_lap(struct bmr_chunked_worker *w, enum bmr_stage stage)
 {
-	uint64_t now = now_ns();
-
-	atomic_fetch_add(&w->c->r->progress->stage_ns[stage], now - w->mark);
-	w->mark = now;
+	bmr_lap(w->c->r->progress, stage, &w->mark);
 }
 
 bool bmr_chunked_may_write(struct bmr_chunked_worker *w)
@@ -279,7 +269,7 @@ static void *worker_main(void *arg)
 	struct bmr_err err;
 	uint32_t chunk = 0;
 
-	w->mark = now_ns();
+	w->mark = bmr_clock_ns();
 	do {
 		job = next_job(w, &chunk, &err);
 		if (err.code != BMR_E_NONE || do_job(w, job, chunk, &err) < 0)
@@ -329,20 +319,6 @@ static int begin_writing(struct bmr_chunked *c, bmr_chunked_begin *begin, void *
 	return 0;
 }
 
-/* With the lock: wait for news, but not for long. */
-static void wait_for_news(struct bmr_chunked *c)
-{
-	struct timespec until;
-
-	clock_gettime(CLOCK_MONOTONIC, &until);
-	until.tv_nsec += LOOK_MS * 1000000L;
-	if (until.tv_nsec >= 1000000000L) {
-		until.tv_sec++;
-		until.tv_nsec -= 1000000000L;
-	}
-	pthread_cond_timedwait(&c->changed, &c->lock, &until);
-}
-
 /* Until all workers have ended: begin to write when one of them wants to; make their reads end when
  * all is to stop. */
 static void coordinate(struct bmr_chunked *c, bmr_chunked_begin *begin, void *ctx)
@@ -360,7 +336,7 @@ static void coordinate(struct bmr_chunked *c, bmr_chunked_begin *begin, void *ct
 			fail(c, 0, &err);
 		pthread_mutex_lock(&c->lock);
 		if (c->running > 0 && !(c->wanted && !atomic_load(&c->writing) && !c->failed))
-			wait_for_news(c);
+			bmr_cond_wait_ms(&c->changed, &c->lock, LOOK_MS);
 	}
 	pthread_mutex_unlock(&c->lock);
 }
@@ -445,7 +421,7 @@ static int read_first(struct bmr_chunked *c, struct bmr_err *e)
 	struct bmr_chain_place place;
 
 	memset(c->first, 0, len);
-	w->mark = now_ns();
+	w->mark = bmr_clock_ns();
 	if (bmr_chunked_kind(c, 0, &place) != BMR_CHUNK_DATA)
 		return 0;
 	if (place.stored > c->frame_room)
@@ -473,7 +449,6 @@ static int prepare(struct bmr_chunked *c, struct bmr_err *e)
 int bmr_chunked_open(const struct bmr_restore *r, struct bmr_chunked **out, struct bmr_err *e)
 {
 	struct bmr_chunked *c = calloc(1, sizeof *c);
-	pthread_condattr_t attributes;
 
 	if (!c)
 		return bmr_err_nomem(e, "the restore");
@@ -482,10 +457,7 @@ int bmr_chunked_open(const struct bmr_restore *r, struct bmr_chunked **out, stru
 	c->compare = r->compare && !r->target->is_new;
 	c->frame_room = BMR_STORED_MOST((size_t)c->m->head.chunk_size);
 	pthread_mutex_init(&c->lock, NULL);
-	pthread_condattr_init(&attributes);
-	pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-	pthread_cond_init(&c->changed, &attributes);
-	pthread_condattr_destroy(&attributes);
+	bmr_cond_init(&c->changed);
 	if (prepare(c, e) < 0) {
 		bmr_chunked_close(c);
 		return -1;

@@ -5,24 +5,15 @@
 
 #include <stdatomic.h>
 #include <stdint.h>
-#include <time.h>
 
+#include "base/clock.h"
 #include "imaging/phase.h"
 
-/* Nanoseconds of a clock that is never set. */
-static inline uint64_t bmr_lap_now(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
-}
-
-/* A stage that began at *since has ended, and the next one begins.  progress may be NULL. */
+/* A stage that began at *since (bmr_clock_ns) has ended, and the next one begins.  progress may be NULL. */
 static inline void bmr_lap(struct bmr_restore_progress *progress, enum bmr_stage stage,
                            uint64_t *since)
 {
-	uint64_t now = bmr_lap_now();
+	uint64_t now = bmr_clock_ns();
 
 	if (progress)
 		atomic_fetch_add(&progress->stage_ns[stage], now - *since);

@@ -8,8 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
-#include <time.h>
 
+#include "base/clock.h"
 #include "base/err.h"
 #include "imaging/chain.h"
 #include "imaging/chunk_reader.h"
@@ -139,18 +139,12 @@ static void *worker_main(void *arg)
 static struct slot *await(struct run *r)
 {
 	struct slot *s = &r->slots[r->next_write % r->slot_count];
-	uint64_t since = bmr_lap_now();
+	uint64_t since = bmr_clock_ns();
 	bool stopped = atomic_load(r->m->stop);
 
 	pthread_mutex_lock(&r->lock);
 	while (s->state != READY && !stopped) {
-		struct timespec until;
-
-		clock_gettime(CLOCK_MONOTONIC, &until);
-		until.tv_nsec += LOOK_MS * 1000000L;
-		until.tv_sec += until.tv_nsec / 1000000000L;
-		until.tv_nsec %= 1000000000L;
-		pthread_cond_timedwait(&r->changed, &r->lock, &until);
+		bmr_cond_wait_ms(&r->changed, &r->lock, LOOK_MS);
 		stopped = atomic_load(r->m->stop);
 	}
 	pthread_mutex_unlock(&r->lock);
@@ -186,7 +180,7 @@ static int write_all(struct run *r, struct bmr_writer *w, struct bmr_merge_resul
 {
 	while (r->next_write < r->chunks) {
 		struct slot *s = await(r);
-		uint64_t since = bmr_lap_now();
+		uint64_t since = bmr_clock_ns();
 
 		if (!s)
 			return bmr_err_set(e, BMR_E_STOPPED, 0, "stopped");
@@ -271,7 +265,6 @@ static int copy_chunks(const struct bmr_merge *m, struct bmr_writer *w,
 	unsigned count = worker_count(m);
 	size_t chunk_size = newest->head.chunk_size;
 	size_t room = bmr_pack_bound(m->pack, chunk_size);
-	pthread_condattr_t monotonic;
 	unsigned started = 0;
 	int rc;
 
@@ -279,9 +272,7 @@ static int copy_chunks(const struct bmr_merge *m, struct bmr_writer *w,
 		room = BMR_STORED_MOST(chunk_size);
 	r.slot_count = 2 * count;
 	pthread_mutex_init(&r.lock, NULL);
-	pthread_condattr_init(&monotonic);
-	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-	pthread_cond_init(&r.changed, &monotonic);
+	bmr_cond_init(&r.changed);
 	rc = allocate_slots(&r, room, e);
 	if (rc == 0)
 		rc = start_workers(&r, workers, count, &started, e);
@@ -290,7 +281,6 @@ static int copy_chunks(const struct bmr_merge *m, struct bmr_writer *w,
 	end_workers(&r, workers, started, rc < 0);
 	free_slots(&r);
 	pthread_cond_destroy(&r.changed);
-	pthread_condattr_destroy(&monotonic);
 	pthread_mutex_destroy(&r.lock);
 	return rc;
 }

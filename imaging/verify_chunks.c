@@ -7,8 +7,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
+#include "base/clock.h"
 #include "base/digest.h"
 #include "base/err.h"
 #include "base/size.h"
@@ -226,7 +226,7 @@ static int check_disk_chunk(struct worker *w, uint32_t chunk, struct bmr_err *e)
 {
 	struct run *r = w->run;
 	uint32_t len = bmr_manifest_chunk_len(r->manifest, chunk);
-	uint64_t since = bmr_lap_now();
+	uint64_t since = bmr_clock_ns();
 	struct bmr_chain_place place;
 	bool agrees;
 
@@ -332,13 +332,7 @@ static void wait_for_workers(struct run *r)
 
 	pthread_mutex_lock(&r->lock);
 	while (r->working > 0) {
-		struct timespec until;
-
-		clock_gettime(CLOCK_MONOTONIC, &until);
-		until.tv_nsec += LOOK_MS * 1000000L;
-		until.tv_sec += until.tv_nsec / 1000000000L;
-		until.tv_nsec %= 1000000000L;
-		pthread_cond_timedwait(&r->ended, &r->lock, &until);
+		bmr_cond_wait_ms(&r->ended, &r->lock, LOOK_MS);
 		if (atomic_load(r->v->stop) && !told)
 			bmr_chain_stop(r->v->chain);
 		told = atomic_load(r->v->stop);
@@ -415,21 +409,17 @@ int bmr_verify_chunks_run(const struct bmr_verify_chunks *verify,
 	struct run r = {
 		.v = verify, .manifest = m, .chunks = bmr_manifest_chunks(m), .result = result};
 	struct bmr_err ignored; /* closing what was only read */
-	pthread_condattr_t monotonic;
 	int rc;
 
 	memset(result, 0, sizeof *result);
 	r.units = (uint64_t)r.chunks + (verify->target ? 0 : m->entry_count);
 	pthread_mutex_init(&r.lock, NULL);
-	pthread_condattr_init(&monotonic);
-	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-	pthread_cond_init(&r.ended, &monotonic);
+	bmr_cond_init(&r.ended);
 	rc = open_target(&r, e);
 	if (rc == 0)
 		rc = run_workers(&r, e);
 	bmr_target_close(r.target, &ignored);
 	pthread_cond_destroy(&r.ended);
-	pthread_condattr_destroy(&monotonic);
 	pthread_mutex_destroy(&r.lock);
 	return rc;
 }

@@ -19,7 +19,7 @@
 #include "base/cleanup.h"
 #include "base/err.h"
 #include "base/size.h"
-#include "transport/clock.h"
+#include "base/clock.h"
 #include "transport/http_answer.h"
 #include "transport/http_setup.h"
 #include "transport/source_ops.h"

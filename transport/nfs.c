@@ -14,7 +14,7 @@
 
 #include "base/err.h"
 #include "base/size.h"
-#include "transport/clock.h"
+#include "base/clock.h"
 #include "transport/nfs_client.h"
 #include "transport/source_ops.h"
 

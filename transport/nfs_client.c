@@ -10,7 +10,7 @@
 
 #include "base/cleanup.h"
 #include "base/err.h"
-#include "transport/clock.h"
+#include "base/clock.h"
 #include "transport/resolve.h"
 
 /* While libnfs goes from one port to the next it has no descriptor to wait for. */

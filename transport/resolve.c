@@ -12,7 +12,7 @@
 #include <unistd.h>
 
 #include "base/err.h"
-#include "transport/clock.h"
+#include "base/clock.h"
 
 /* Belongs to the look-up's thread and to the one that waits; the last to leave frees it. */
 struct lookup {

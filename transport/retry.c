@@ -7,7 +7,7 @@
 
 #include "base/err.h"
 #include "base/log.h"
-#include "transport/clock.h"
+#include "base/clock.h"
 
 void bmr_retry_begin(struct bmr_retry *r, struct bmr_log *log, unsigned timeout_ms,
                      unsigned retries, int stop_fd)

@@ -12,7 +12,7 @@
 
 #include "base/cleanup.h"
 #include "base/err.h"
-#include "transport/clock.h"
+#include "base/clock.h"
 #include "transport/http_answer.h"
 #include "transport/http_setup.h"
 #include "transport/sink_ops.h"

@@ -15,7 +15,7 @@
 
 #include "base/cleanup.h"
 #include "base/err.h"
-#include "transport/clock.h"
+#include "base/clock.h"
 #include "transport/resolve.h"
 #include "transport/smb_worker.h"
 

@@ -12,7 +12,7 @@
 #include "base/log.h"
 #include "base/size.h"
 #include "transport/beside.h"
-#include "transport/clock.h"
+#include "base/clock.h"
 #include "transport/retry.h"
 #include "transport/source_ops.h"
 #include "transport/url.h"

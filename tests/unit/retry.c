@@ -13,7 +13,7 @@
 
 #include "base/err.h"
 #include "base/log.h"
-#include "transport/clock.h"
+#include "base/clock.h"
 #include "transport/retry.h"
 
 struct notes {
