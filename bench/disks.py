@@ -77,8 +77,9 @@ def debian_tree(want):
         say(f"debootstrap of {suite}, then large packages: some minutes, once")
         draft = CACHE / "tree.draft"
         shutil.rmtree(draft, ignore_errors=True)
-        run("debootstrap", "--variant=minbase", suite, draft, mirror, env=image.apt_environment(),
-            stdout=subprocess.DEVNULL)
+        # What it mounts goes with it, also when it is killed: the next rmtree must not walk /proc.
+        run("unshare", "--mount", "debootstrap", "--variant=minbase", suite, draft, mirror,
+            env=image.apt_environment(), stdout=subprocess.DEVNULL)
         shutil.rmtree(draft / "var/cache/apt/archives")
         draft.rename(tree)
     done = CACHE / f"tree-r{RECIPE}.packages"
