@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/cleanup.h"
+#include "base/checksum.h"
 #include "base/err.h"
 #include "base/log.h"
 #include "base/size.h"
@@ -21,11 +21,6 @@
 /* A new file has no size yet; its proof is sized for this much. */
 #define NEW_FILE_MAX ((uint64_t)1 << 44)
 
-struct worker_state { /* one thread's */
-	struct bmr_digest *digest;
-	uint8_t *disk; /* what the disk holds, for compare */
-};
-
 struct bmr_body {
 	const struct bmr_restore *r;
 	struct bmr_target *target;
@@ -33,9 +28,9 @@ struct bmr_body {
 	uint64_t limit; /* the disk's size */
 	uint8_t *first; /* the first chunk; written by one worker only */
 	size_t first_len;
-	bool *bad;      /* groups that read back wrong */
-	bool repairing; /* write only bad groups */
-	struct worker_state workers[BMR_WORKERS_MAX];
+	bool *bad;                      /* groups that read back wrong */
+	bool repairing;                 /* write only bad groups */
+	uint8_t *disk[BMR_WORKERS_MAX]; /* one a worker: what the disk holds, for compare */
 	unsigned worker_count;
 };
 
@@ -59,7 +54,7 @@ static int put_data(struct bmr_body *b, const struct bmr_chunk *c, struct bmr_er
 
 static bool holds_already(struct bmr_body *b, const struct bmr_chunk *c, unsigned worker)
 {
-	uint8_t *disk = b->workers[worker].disk;
+	uint8_t *disk = b->disk[worker];
 	struct bmr_err ignored; /* a sector that cannot be read may well be written */
 
 	if (!b->r->compare || b->repairing)
@@ -93,7 +88,7 @@ static int check_chunk(const struct bmr_body *b, const struct bmr_chunk *c, stru
 static int body_work(void *ctx, const struct bmr_chunk *c, unsigned worker, struct bmr_err *e)
 {
 	struct bmr_body *b = ctx;
-	struct bmr_digest_value digest;
+	struct bmr_checksum checksum;
 
 	if (check_chunk(b, c, e) < 0)
 		return -1;
@@ -102,8 +97,8 @@ static int body_work(void *ctx, const struct bmr_chunk *c, unsigned worker, stru
 		b->first_len = c->len;
 		return 0;
 	}
-	if (bmr_digest_of(b->workers[worker].digest, c->data, c->len, &digest, e) < 0 ||
-	    bmr_proof_add(b->proof, c->index, &digest, e) < 0)
+	checksum = bmr_checksum_of(c->data, c->len);
+	if (bmr_proof_add(b->proof, c->index, &checksum, e) < 0)
 		return -1;
 	return put(b, c, worker, e);
 }
@@ -224,13 +219,9 @@ static int allocate(struct bmr_body *b, struct bmr_err *e)
 	if (!b->bad)
 		return bmr_err_nomem(e, "the proof");
 	for (; b->worker_count < bmr_pipe_workers(); b->worker_count++) {
-		struct worker_state *w = &b->workers[b->worker_count];
-
-		w->disk = aligned_alloc(BMR_CHUNK_ALIGN, BMR_CHUNK_SIZE);
-		if (!w->disk)
+		b->disk[b->worker_count] = aligned_alloc(BMR_CHUNK_ALIGN, BMR_CHUNK_SIZE);
+		if (!b->disk[b->worker_count])
 			return bmr_err_nomem(e, "a worker");
-		if (bmr_digest_open(&w->digest, e) < 0)
-			return -1;
 	}
 	return 0;
 }
@@ -255,10 +246,8 @@ void bmr_body_close(struct bmr_body *b)
 {
 	if (!b)
 		return;
-	for (unsigned i = 0; i < BMR_WORKERS_MAX; i++) {
-		free(b->workers[i].disk);
-		bmr_digest_close(b->workers[i].digest);
-	}
+	for (unsigned i = 0; i < BMR_WORKERS_MAX; i++)
+		free(b->disk[i]);
 	bmr_proof_close(b->proof);
 	free(b->bad);
 	free(b->first);

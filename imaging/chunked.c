@@ -77,6 +77,23 @@ void bmr_chunked_finish(struct bmr_chunked *c, uint32_t chunk, bool written)
 	pthread_mutex_unlock(&c->lock);
 }
 
+void bmr_chunked_keep_sum(struct bmr_chunked *c, uint32_t chunk, const struct bmr_checksum *sum)
+{
+	pthread_mutex_lock(&c->lock);
+	bmr_regions_keep(&c->regions, chunk, sum);
+	pthread_mutex_unlock(&c->lock);
+}
+
+struct bmr_checksum bmr_chunked_sum(struct bmr_chunked *c, uint32_t chunk)
+{
+	struct bmr_checksum sum;
+
+	pthread_mutex_lock(&c->lock);
+	sum = bmr_regions_sum(&c->regions, chunk);
+	pthread_mutex_unlock(&c->lock);
+	return sum;
+}
+
 void bmr_chunked_note_bad(struct bmr_chunked *c, uint32_t chunk)
 {
 	uint64_t off = bmr_chunked_offset(c, chunk);
@@ -404,7 +421,7 @@ static unsigned how_many(const struct bmr_chunked *c)
 {
 	size_t each = c->frame_room + c->m->head.chunk_size;
 	long cpus = sysconf(_SC_NPROCESSORS_ONLN);
-	unsigned wanted = bmr_source_depth(c->r->source) + 2 * (cpus < 1 ? 1 : (unsigned)cpus);
+	unsigned wanted = bmr_source_depth(c->r->source) + 3 * (cpus < 1 ? 1 : (unsigned)cpus);
 	unsigned fit = (unsigned)((BMR_CHUNKED_MEMORY - c->m->head.chunk_size) / each);
 
 	if (wanted < WORKERS_LEAST)

@@ -4,6 +4,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 
+#include "base/checksum.h"
 #include "base/digest.h"
 #include "base/size.h"
 #include "imaging/frame.h"
@@ -122,6 +123,8 @@ int bmr_chunked_unpack(struct bmr_chunked_worker *w, unsigned index, struct bmr_
 		return bmr_err_while(e, "unpacking the frame at byte %" PRIu64 " of '%s'",
 		                     place->offset, bmr_source_name(place->source));
 	bmr_chunked_lap(w, BMR_STAGE_UNPACK);
+	if (w->c->r->read_back)
+		w->sum = bmr_checksum_of(w->data, len); /* before the SHA-256: see checksum.h */
 	if (check(w, len, place, e) < 0)
 		return bmr_err_while(e, "checking chunk %" PRIu32 ", at byte %" PRIu64 " of '%s'",
 		                     chunk, place->offset, bmr_source_name(place->source));

@@ -11,6 +11,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/checksum.h"
 #include "base/err.h"
 #include "imaging/chain.h"
 #include "imaging/chunked.h"
@@ -41,8 +42,9 @@ struct bmr_chunked_worker {
 	struct bmr_digest *digest;
 	struct bmr_unpacker *unpackers[BMR_PACK_NONE + 1]; /* images of a chain may differ */
 	uint8_t *frames;
-	uint8_t *data; /* one chunk, aligned */
-	uint64_t mark; /* when its present stage began, ns */
+	uint8_t *data;           /* one chunk, aligned */
+	struct bmr_checksum sum; /* of what was last unpacked to data, if it is read back */
+	uint64_t mark;           /* when its present stage began, ns */
 };
 
 struct bmr_chunked {
@@ -92,6 +94,10 @@ void bmr_chunked_end_turn(struct bmr_chunked_worker *w);
 
 /* One chunk is done. */
 void bmr_chunked_finish(struct bmr_chunked *c, uint32_t chunk, bool written);
+
+/* What a written chunk of data must read back with: kept before it is done. */
+void bmr_chunked_keep_sum(struct bmr_chunked *c, uint32_t chunk, const struct bmr_checksum *sum);
+struct bmr_checksum bmr_chunked_sum(struct bmr_chunked *c, uint32_t chunk);
 
 /* A chunk does not hold what is written: the run ends. */
 void bmr_chunked_note_bad(struct bmr_chunked *c, uint32_t chunk);

@@ -37,7 +37,9 @@ size_t bmr_packer_memory(const struct bmr_packer *p);
 int bmr_unpacker_open(enum bmr_codec_id pack, struct bmr_unpacker **out, struct bmr_err *e);
 void bmr_unpacker_close(struct bmr_unpacker *u);
 /* Unpack one whole frame into exactly len bytes.  Hostile input is safe: memory is bounded by len
- * and a constant.  Errors: BMR_E_DATA (not exactly one frame of exactly len bytes), BMR_E_NOMEM. */
+ * and a constant.  Whether the content is right the caller checks, by the manifest's SHA-256: a
+ * checksum of the frame's own may not be looked at.
+ * Errors: BMR_E_DATA (not exactly one frame of exactly len bytes), BMR_E_NOMEM. */
 int bmr_unpacker_run(struct bmr_unpacker *u, const void *frame, size_t stored, void *out,
                      size_t len, struct bmr_err *e);
 

@@ -4,7 +4,6 @@
 #include <inttypes.h>
 #include <pthread.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "base/cleanup.h"
 #include "base/err.h"
@@ -16,7 +15,7 @@ struct bmr_proof {
 	uint64_t chunks;      /* of the whole disk */
 	uint64_t group;       /* chunks a sum */
 	pthread_mutex_t lock; /* guards sums */
-	struct bmr_proof_sum *sums;
+	struct bmr_checksum *sums;
 };
 
 int bmr_proof_open(uint64_t size, struct bmr_proof **out, struct bmr_err *e)
@@ -50,17 +49,14 @@ uint64_t bmr_proof_group(const struct bmr_proof *p)
 }
 
 /* An odd factor that is different for each place: chunks that changed places do not cancel out,
- * and a single digest is never lost. */
-void bmr_proof_mix(struct bmr_proof_sum *sum, uint64_t index, const struct bmr_digest_value *digest)
+ * and a single checksum is never lost. */
+void bmr_proof_mix(struct bmr_checksum *sum, uint64_t index, const struct bmr_checksum *checksum)
 {
-	uint64_t words[BMR_DIGEST_SIZE / 8];
-
-	memcpy(words, digest->bytes, sizeof words);
-	for (size_t i = 0; i < sizeof words / sizeof *words; i++)
-		sum->words[i] += words[i] * (2 * index + 1);
+	for (size_t i = 0; i < sizeof sum->words / sizeof *sum->words; i++)
+		sum->words[i] += checksum->words[i] * (2 * index + 1);
 }
 
-int bmr_proof_add(struct bmr_proof *p, uint64_t index, const struct bmr_digest_value *digest,
+int bmr_proof_add(struct bmr_proof *p, uint64_t index, const struct bmr_checksum *checksum,
                   struct bmr_err *e)
 {
 	if (index >= p->chunks)
@@ -68,17 +64,17 @@ int bmr_proof_add(struct bmr_proof *p, uint64_t index, const struct bmr_digest_v
 		                   "chunk %" PRIu64 " is past the proof's %" PRIu64, index,
 		                   p->chunks);
 	pthread_mutex_lock(&p->lock);
-	bmr_proof_mix(&p->sums[index / p->group], index, digest);
+	bmr_proof_mix(&p->sums[index / p->group], index, checksum);
 	pthread_mutex_unlock(&p->lock);
 	return 0;
 }
 
-bool bmr_proof_agrees(struct bmr_proof *p, uint64_t group, const struct bmr_proof_sum *sum)
+bool bmr_proof_agrees(struct bmr_proof *p, uint64_t group, const struct bmr_checksum *sum)
 {
 	bool same;
 
 	pthread_mutex_lock(&p->lock);
-	same = memcmp(&p->sums[group], sum, sizeof *sum) == 0;
+	same = bmr_checksum_equal(&p->sums[group], sum);
 	pthread_mutex_unlock(&p->lock);
 	return same;
 }

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* proof.h - what every chunk of the disk must read back as.
  *
- * While chunks are written their SHA-256 are entered here; afterwards what the disk gives back is
+ * While chunks are written their checksums are entered here; afterwards what the disk gives back is
  * compared.  So that its memory does not grow with the disk, at most 2^20 sums are kept: on disks
- * of over 1 TiB neighbouring chunks share one, a sum of their digests weighted by their places.
+ * of over 1 TiB neighbouring chunks share one, a sum of their checksums weighted by their places.
  * That is a check against faults, not against a forger, who has no hand here.
  *
  * A proof may be used from several threads.
@@ -14,7 +14,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "base/digest.h"
+#include "base/checksum.h"
 
 struct bmr_err;
 struct bmr_proof;
@@ -26,20 +26,15 @@ void bmr_proof_close(struct bmr_proof *p);
 /* Chunks are checked in groups of so many: 1 up to 1 TiB. */
 uint64_t bmr_proof_group(const struct bmr_proof *p);
 
-struct bmr_proof_sum {
-	uint64_t words[BMR_DIGEST_SIZE / 8];
-};
+/* Add one chunk's checksum to a sum that started as {0}. */
+void bmr_proof_mix(struct bmr_checksum *sum, uint64_t index, const struct bmr_checksum *checksum);
 
-/* Add one chunk's digest to a sum that started as {0}. */
-void bmr_proof_mix(struct bmr_proof_sum *sum, uint64_t index,
-                   const struct bmr_digest_value *digest);
-
-/* Chunk `index` must read back with this digest.  Once a chunk.  Errors: BMR_E_BUG (past the
+/* Chunk `index` must read back with this checksum.  Once a chunk.  Errors: BMR_E_BUG (past the
  * size). */
-int bmr_proof_add(struct bmr_proof *p, uint64_t index, const struct bmr_digest_value *digest,
+int bmr_proof_add(struct bmr_proof *p, uint64_t index, const struct bmr_checksum *checksum,
                   struct bmr_err *e);
 
 /* Is this the sum of all chunks of the group that were added? */
-bool bmr_proof_agrees(struct bmr_proof *p, uint64_t group, const struct bmr_proof_sum *sum);
+bool bmr_proof_agrees(struct bmr_proof *p, uint64_t group, const struct bmr_checksum *sum);
 
 #endif

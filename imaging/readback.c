@@ -4,20 +4,17 @@
 #include <pthread.h>
 #include <stdlib.h>
 
-#include "base/cleanup.h"
-#include "base/digest.h"
+#include "base/checksum.h"
 #include "base/err.h"
 #include "base/size.h"
 #include "imaging/pipe.h"
 #include "imaging/proof.h"
 #include "imaging/target.h"
-#include "imaging/zero.h"
 
 struct run {
 	const struct bmr_readback *rb; /* read-only while threads run, as is all down to lock */
 	uint64_t group_bytes;
 	uint64_t groups;
-	struct bmr_digest_value zero_digest; /* of a whole chunk of zeros */
 
 	pthread_mutex_t lock; /* guards all below */
 	uint64_t next;        /* next group that a worker takes */
@@ -30,7 +27,6 @@ struct run {
 
 struct reader { /* what one thread needs */
 	struct run *run;
-	struct bmr_digest *digest;
 	uint8_t *buffer;
 };
 
@@ -72,39 +68,26 @@ static void note(struct run *r, uint64_t group, bool agrees)
 	pthread_mutex_unlock(&r->lock);
 }
 
-static int read_chunk(struct reader *d, uint64_t off, size_t len, struct bmr_digest_value *digest,
-                      struct bmr_err *e)
-{
-	struct run *r = d->run;
-
-	if (bmr_target_read(r->rb->target, d->buffer, len, off, e) < 0)
-		return -1;
-	atomic_fetch_add(r->rb->progress, len);
-	if (len == BMR_CHUNK_SIZE && bmr_zero_is(d->buffer, len)) {
-		*digest = r->zero_digest;
-		return 0;
-	}
-	return bmr_digest_of(d->digest, d->buffer, len, digest, e);
-}
-
 static int read_group(struct reader *d, uint64_t group, struct bmr_err *e)
 {
 	struct run *r = d->run;
 	uint64_t off = group * r->group_bytes;
 	uint64_t end = bmr_size_min(r->rb->size, off + r->group_bytes);
-	struct bmr_proof_sum sum = {0};
+	struct bmr_checksum sum = {0};
 
 	if (off == 0)
 		off = BMR_CHUNK_SIZE;
 	while (off < end) {
 		size_t len = (size_t)bmr_size_min(BMR_CHUNK_SIZE, end - off);
-		struct bmr_digest_value digest;
+		struct bmr_checksum checksum;
 
 		if (r->rb->stop && atomic_load(r->rb->stop))
 			return bmr_err_set(e, BMR_E_STOPPED, 0, "stopped");
-		if (read_chunk(d, off, len, &digest, e) < 0)
+		if (bmr_target_read(r->rb->target, d->buffer, len, off, e) < 0)
 			return -1;
-		bmr_proof_mix(&sum, off / BMR_CHUNK_SIZE, &digest);
+		atomic_fetch_add(r->rb->progress, len);
+		checksum = bmr_checksum_of(d->buffer, len);
+		bmr_proof_mix(&sum, off / BMR_CHUNK_SIZE, &checksum);
 		off += len;
 	}
 	note(r, group, bmr_proof_agrees(r->rb->proof, group, &sum));
@@ -129,7 +112,7 @@ static int prepare_reader(struct run *r, struct reader *d, struct bmr_err *e)
 	d->buffer = aligned_alloc(BMR_CHUNK_ALIGN, BMR_CHUNK_SIZE);
 	if (!d->buffer)
 		return bmr_err_nomem(e, "reading back");
-	return bmr_digest_open(&d->digest, e);
+	return 0;
 }
 
 static int run_readers(struct run *r, struct reader *readers, struct bmr_err *e)
@@ -153,21 +136,6 @@ static int run_readers(struct run *r, struct reader *readers, struct bmr_err *e)
 	return started == r->rb->workers ? 0 : -1;
 }
 
-static int digest_of_zeros(struct bmr_digest_value *digest, struct bmr_err *e)
-{
-	AUTO_FREE uint8_t *zeros = calloc(1, BMR_CHUNK_SIZE);
-	struct bmr_digest *d;
-	int rc;
-
-	if (!zeros)
-		return bmr_err_nomem(e, "reading back");
-	if (bmr_digest_open(&d, e) < 0)
-		return -1;
-	rc = bmr_digest_of(d, zeros, BMR_CHUNK_SIZE, digest, e);
-	bmr_digest_close(d);
-	return rc;
-}
-
 int bmr_readback_run(const struct bmr_readback *rb, uint64_t *bad_groups, uint64_t *first_bad,
                      struct bmr_err *e)
 {
@@ -177,15 +145,13 @@ int bmr_readback_run(const struct bmr_readback *rb, uint64_t *bad_groups, uint64
 
 	r.group_bytes = bmr_proof_group(rb->proof) * BMR_CHUNK_SIZE;
 	r.groups = (rb->size + r.group_bytes - 1) / r.group_bytes;
-	if (digest_of_zeros(&r.zero_digest, e) < 0 || bmr_target_drop_cache(rb->target, e) < 0)
+	if (bmr_target_drop_cache(rb->target, e) < 0)
 		return -1;
 	pthread_mutex_init(&r.lock, NULL);
 	rc = run_readers(&r, readers, e);
 	pthread_mutex_destroy(&r.lock);
-	for (unsigned i = 0; i < BMR_WORKERS_MAX; i++) {
+	for (unsigned i = 0; i < BMR_WORKERS_MAX; i++)
 		free(readers[i].buffer);
-		bmr_digest_close(readers[i].digest);
-	}
 	if (rc == 0 && r.failed) {
 		*e = r.err;
 		return -1;

@@ -108,6 +108,20 @@ void bmr_regions_finish(struct bmr_regions *r, uint32_t chunk, bool written)
 	g->state = r->read_back && any_written(g) ? BMR_REGION_FULL : BMR_REGION_FREE;
 }
 
+void bmr_regions_keep(struct bmr_regions *r, uint32_t chunk, const struct bmr_checksum *sum)
+{
+	struct bmr_region *g = region_of(r, chunk);
+
+	g->sums[chunk - g->first] = *sum;
+}
+
+struct bmr_checksum bmr_regions_sum(struct bmr_regions *r, uint32_t chunk)
+{
+	struct bmr_region *g = region_of(r, chunk);
+
+	return g->sums[chunk - g->first];
+}
+
 void bmr_regions_flushed(struct bmr_regions *r, uint32_t chunk)
 {
 	struct bmr_region *g = region_of(r, chunk);

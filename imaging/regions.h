@@ -14,6 +14,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/checksum.h"
+
 #define BMR_REGION_CHUNKS 128
 #define BMR_REGIONS 6
 
@@ -33,6 +35,7 @@ struct bmr_region {
 	uint32_t next;    /* the next one to be read back, from first on */
 	uint32_t reading; /* chunks that are being read back */
 	uint64_t written[BMR_REGION_CHUNKS / 64];
+	struct bmr_checksum sums[BMR_REGION_CHUNKS];
 };
 
 struct bmr_regions {
@@ -63,6 +66,10 @@ enum bmr_region_job bmr_regions_next(struct bmr_regions *r, bool may_begin, uint
 void bmr_regions_begin(struct bmr_regions *r, uint32_t count);
 /* One of them is done.  written: the disk was changed, and is to be read back. */
 void bmr_regions_finish(struct bmr_regions *r, uint32_t chunk, bool written);
+/* What it must read back with, until its region is free: kept from before FINISH, for one that was
+ * begun; given after READ.  Zeros until it is kept. */
+void bmr_regions_keep(struct bmr_regions *r, uint32_t chunk, const struct bmr_checksum *sum);
+struct bmr_checksum bmr_regions_sum(struct bmr_regions *r, uint32_t chunk);
 /* After FLUSH and READ, with their *chunk. */
 void bmr_regions_flushed(struct bmr_regions *r, uint32_t chunk);
 void bmr_regions_read(struct bmr_regions *r, uint32_t chunk);

@@ -446,11 +446,14 @@ static void lie_about(struct bmr_manifest *m, uint32_t chunk)
 			m->entries[i].digest.bytes[0] ^= 1;
 }
 
-/* A frame that does not unpack, and one that unpacks to something else. */
+/* A frame that does not unpack, one that unpacks to something else, and one that never was right. */
 static void test_damage(void **state)
 {
+	static const char *const words[] = {"unpacking the frame at byte", "another SHA-256",
+	                                    "another SHA-256"};
+
 	(void)state;
-	for (int way = 0; way < 4; way++) {
+	for (int way = 0; way < 6; way++) {
 		bool stream = way % 2;
 		struct setup s;
 
@@ -458,11 +461,12 @@ static void test_damage(void **state)
 		open_source(&s, stream, 1);
 		s.restore.read_back = false;
 		if (way < 2)
+			s.file.file.data[frame_at(&s, 8)] ^= 1;
+		else if (way < 4)
 			s.file.file.data[frame_at(&s, 8) + stored(&s, 8) / 2] ^= 1;
 		else
 			lie_about(s.file.manifest_of, 8);
-		expect_error(&s, BMR_E_DATA, way < 2 ? "frame" : "another SHA-256",
-		             "is incomplete and does not boot");
+		expect_error(&s, BMR_E_DATA, words[way / 2], "is incomplete and does not boot");
 		expect_lba0_zero(&s);
 		expect_nothing_wrong(&s);
 		clear(&s);
@@ -476,7 +480,7 @@ static void test_damage_at_the_start(void **state)
 	(void)state;
 	prepare(&s, SIZE);
 	s.file.file.data[frame_at(&s, 0) + 100] ^= 1;
-	expect_error(&s, BMR_E_DATA, "the frame at byte", "was not written");
+	expect_error(&s, BMR_E_DATA, "at byte", "was not written");
 	expect_untouched(&s);
 	clear(&s);
 }
@@ -492,7 +496,7 @@ static void test_the_lowest_error(void **state)
 		prepare(&s, SIZE);
 		s.file.file.data[frame_at(&s, 7) + 9] ^= 1;
 		s.file.file.data[frame_at(&s, 9) + 9] ^= 1; /* another worker's */
-		snprintf(words, sizeof words, "the frame at byte %ju", (uintmax_t)frame_at(&s, 7));
+		snprintf(words, sizeof words, "at byte %ju", (uintmax_t)frame_at(&s, 7));
 		expect_error(&s, BMR_E_DATA, words, "");
 		clear(&s);
 	}

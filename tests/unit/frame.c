@@ -238,7 +238,8 @@ static void test_wrong_lengths(void **state)
 	}
 }
 
-/* One byte after another differs: refused, or (in what a checksum does not cover) the same bytes. */
+/* One byte after another differs: refused, or (in what a checksum does not cover) the same bytes.
+ * zstd's checksum is not looked at: anything may come out, of the right length. */
 static void test_damage(void **state)
 {
 	struct bmr_err err;
@@ -250,7 +251,8 @@ static void test_damage(void **state)
 
 		for (size_t i = 0; i < frame.len; i += i < 64 ? 1 : 97) {
 			frame.data[i] ^= 0x41;
-			if (unpack(all[c], &frame, data.len, data.data, &err) < 0)
+			if (unpack(all[c], &frame, data.len,
+			           all[c] == BMR_PACK_ZSTD ? NULL : data.data, &err) < 0)
 				assert_int_equal(err.code, BMR_E_DATA);
 			frame.data[i] ^= 0x41;
 		}

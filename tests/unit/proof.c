@@ -15,13 +15,9 @@
 
 #define TIB (1024 * BMR_GIB)
 
-static struct bmr_digest_value digest_number(unsigned n)
+static struct bmr_checksum sum_number(unsigned n)
 {
-	struct bmr_digest_value d;
-
-	for (size_t i = 0; i < sizeof d.bytes; i++)
-		d.bytes[i] = (uint8_t)(n * 37 + i * (n + 11));
-	return d;
+	return bmr_checksum_of(&n, sizeof n);
 }
 
 static struct bmr_proof *proof_of(uint64_t size)
@@ -35,15 +31,15 @@ static struct bmr_proof *proof_of(uint64_t size)
 
 static void add(struct bmr_proof *p, uint64_t index, unsigned n)
 {
-	struct bmr_digest_value d = digest_number(n);
+	struct bmr_checksum d = sum_number(n);
 	struct bmr_err e;
 
 	assert_int_equal(bmr_proof_add(p, index, &d, &e), 0);
 }
 
-static void mix(struct bmr_proof_sum *sum, uint64_t index, unsigned n)
+static void mix(struct bmr_checksum *sum, uint64_t index, unsigned n)
 {
-	struct bmr_digest_value d = digest_number(n);
+	struct bmr_checksum d = sum_number(n);
 
 	bmr_proof_mix(sum, index, &d);
 }
@@ -57,8 +53,8 @@ static void test_each_chunk(void **state)
 	for (unsigned i = 0; i < 10; i++)
 		add(p, 9 - i, 9 - i); /* any order */
 	for (unsigned i = 0; i < 10; i++) {
-		struct bmr_proof_sum right = {0};
-		struct bmr_proof_sum wrong = {0};
+		struct bmr_checksum right = {0};
+		struct bmr_checksum wrong = {0};
 
 		mix(&right, i, i);
 		mix(&wrong, i, i + 1);
@@ -71,10 +67,10 @@ static void test_each_chunk(void **state)
 static void test_swapped_chunks(void **state)
 {
 	struct bmr_proof *p = proof_of(4 * TIB);
-	struct bmr_proof_sum right = {0};
-	struct bmr_proof_sum swapped = {0};
-	struct bmr_proof_sum one_missing = {0};
-	struct bmr_proof_sum moved = {0};
+	struct bmr_checksum right = {0};
+	struct bmr_checksum swapped = {0};
+	struct bmr_checksum one_missing = {0};
+	struct bmr_checksum moved = {0};
 
 	(void)state;
 	assert_true(bmr_proof_group(p) > 1);
@@ -97,7 +93,7 @@ static void test_swapped_chunks(void **state)
 static void test_equal_chunks(void **state)
 {
 	struct bmr_proof *p = proof_of(8 * TIB);
-	struct bmr_proof_sum sum = {0};
+	struct bmr_checksum sum = {0};
 
 	(void)state;
 	for (unsigned i = 0; i < bmr_proof_group(p); i++) {
@@ -125,7 +121,7 @@ static void test_groups(void **state)
 	(void)state;
 	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
 		struct bmr_proof *p = proof_of(cases[i].size);
-		struct bmr_proof_sum last = {0};
+		struct bmr_checksum last = {0};
 		uint64_t index = cases[i].size ? (cases[i].size - 1) / BMR_CHUNK_SIZE : 0;
 
 		assert_int_equal(bmr_proof_group(p), cases[i].group);
@@ -139,7 +135,7 @@ static void test_groups(void **state)
 static void test_past_the_end(void **state)
 {
 	struct bmr_proof *p = proof_of(10 * BMR_CHUNK_SIZE);
-	struct bmr_digest_value d = digest_number(1);
+	struct bmr_checksum d = sum_number(1);
 	struct bmr_err e;
 
 	(void)state;
