@@ -17,9 +17,16 @@
 #define PIECE_LINES 8192 /* of the seek table at a time: 64 KiB */
 #define LINES_LEAST 2    /* head and manifest */
 #define EXTRA_FRAMES_MOST 4
+#define END_BYTES 65536 /* read at once: all that is wanted of an image of 1,500 chunks */
+
+struct file {
+	struct bmr_source *source;
+	uint64_t size;
+	uint8_t *end; /* its last bytes, from end_at on */
+	uint64_t end_at;
+};
 
 struct tail {              /* where things are in the file, by its seek table */
-	uint64_t size;     /* of the file */
 	uint64_t seek;     /* first byte of the seek table's frame */
 	uint32_t lines;    /* frames that it lists */
 	uint32_t manifest; /* which of them is the manifest's ... */
@@ -39,15 +46,38 @@ static int disagree(const char *what, struct bmr_err *e)
 	return bmr_err_set(e, BMR_E_DATA, 0, "the image is damaged: %s", what);
 }
 
-/* Exactly len bytes. */
-static int read_at(struct bmr_source *source, void *buf, size_t len, uint64_t off,
-                   struct bmr_err *e)
+static int read_source(struct bmr_source *source, void *buf, size_t len, uint64_t off,
+                       struct bmr_err *e)
 {
 	size_t got;
 
 	if (bmr_source_read(source, buf, len, off, &got, e) < 0)
 		return -1;
 	return got == len ? 0 : cut(e);
+}
+
+/* Most of what is looked for lies at the end, in small pieces: over a network one request. */
+static int open_file(struct file *f, struct bmr_source *source, struct bmr_err *e)
+{
+	size_t len;
+
+	f->source = source;
+	f->size = bmr_source_size(source);
+	len = (size_t)bmr_size_min(f->size, END_BYTES);
+	f->end_at = f->size - len;
+	f->end = malloc(END_BYTES);
+	if (!f->end)
+		return bmr_err_nomem(e, "the image's seek table");
+	return read_source(source, f->end, len, f->end_at, e);
+}
+
+/* Exactly len bytes. */
+static int read_at(const struct file *f, void *buf, size_t len, uint64_t off, struct bmr_err *e)
+{
+	if (off < f->end_at || !bmr_size_inside(off, len, f->size))
+		return read_source(f->source, buf, len, off, e);
+	memcpy(buf, f->end + (off - f->end_at), len);
+	return 0;
 }
 
 bool bmr_load_is_bmr(const uint8_t *head, size_t len)
@@ -59,7 +89,7 @@ bool bmr_load_is_bmr(const uint8_t *head, size_t len)
 }
 
 /* The payload of a frame of ours that takes `stored` bytes at off. */
-static int read_payload(struct bmr_source *source, uint64_t off, uint64_t stored, uint8_t **out,
+static int read_payload(const struct file *f, uint64_t off, uint64_t stored, uint8_t **out,
                         size_t *len, struct bmr_err *e)
 {
 	uint8_t header[BMR_SKIPPABLE_HEADER];
@@ -68,7 +98,7 @@ static int read_payload(struct bmr_source *source, uint64_t off, uint64_t stored
 
 	if (stored <= sizeof header)
 		return disagree("a frame of its seek table is too short", e);
-	if (read_at(source, header, sizeof header, off, e) < 0)
+	if (read_at(f, header, sizeof header, off, e) < 0)
 		return -1;
 	if (!bmr_skippable_get(header, BMR_SKIPPABLE_MAGIC, &size) ||
 	    size != stored - sizeof header)
@@ -76,7 +106,7 @@ static int read_payload(struct bmr_source *source, uint64_t off, uint64_t stored
 	payload = malloc(size);
 	if (!payload)
 		return bmr_err_nomem(e, "the image's manifest");
-	if (read_at(source, payload, size, off + sizeof header, e) < 0)
+	if (read_at(f, payload, size, off + sizeof header, e) < 0)
 		return -1;
 	*out = take_ptr(&payload);
 	*len = size;
@@ -86,19 +116,19 @@ static int read_payload(struct bmr_source *source, uint64_t off, uint64_t stored
 /* --- the seek table --- */
 
 /* Is the second frame a manifest, it is the file that lies beside an image. */
-static int no_seek_table(struct bmr_source *source, uint64_t size, struct bmr_err *e)
+static int no_seek_table(const struct file *f, struct bmr_err *e)
 {
 	uint8_t begin[MAGIC_END];
 	uint32_t head;
 
-	if (size < 2 * sizeof begin)
+	if (f->size < 2 * sizeof begin)
 		return cut(e);
-	if (read_at(source, begin, BMR_SKIPPABLE_HEADER, 0, e) < 0)
+	if (read_at(f, begin, BMR_SKIPPABLE_HEADER, 0, e) < 0)
 		return -1;
 	if (!bmr_skippable_get(begin, BMR_SKIPPABLE_MAGIC, &head) ||
-	    !bmr_size_inside(BMR_SKIPPABLE_HEADER + (uint64_t)head, sizeof begin, size))
+	    !bmr_size_inside(BMR_SKIPPABLE_HEADER + (uint64_t)head, sizeof begin, f->size))
 		return cut(e);
-	if (read_at(source, begin, sizeof begin, BMR_SKIPPABLE_HEADER + (uint64_t)head, e) < 0)
+	if (read_at(f, begin, sizeof begin, BMR_SKIPPABLE_HEADER + (uint64_t)head, e) < 0)
 		return -1;
 	if (memcmp(begin + BMR_SKIPPABLE_HEADER, MANIFEST_MAGIC, PAYLOAD_MAGIC_SIZE) != 0)
 		return cut(e);
@@ -106,23 +136,23 @@ static int no_seek_table(struct bmr_source *source, uint64_t size, struct bmr_er
 	                   "this is only the manifest of an image: name the image itself");
 }
 
-static int find_seek_table(struct bmr_source *source, struct tail *t, struct bmr_err *e)
+static int find_seek_table(const struct file *f, struct tail *t, struct bmr_err *e)
 {
 	uint8_t footer[BMR_SEEK_FOOTER];
 	uint8_t header[BMR_SKIPPABLE_HEADER];
 	uint64_t len;
 	uint32_t payload;
 
-	if (t->size < sizeof footer)
+	if (f->size < sizeof footer)
 		return cut(e);
-	if (read_at(source, footer, sizeof footer, t->size - sizeof footer, e) < 0)
+	if (read_at(f, footer, sizeof footer, f->size - sizeof footer, e) < 0)
 		return -1;
 	if (!bmr_seek_footer_get(footer, &t->lines, &len))
-		return no_seek_table(source, t->size, e);
-	if (len > t->size || t->lines < LINES_LEAST)
+		return no_seek_table(f, e);
+	if (len > f->size || t->lines < LINES_LEAST)
 		return disagree("its seek table is longer than the file, or empty", e);
-	t->seek = t->size - len;
-	if (read_at(source, header, sizeof header, t->seek, e) < 0)
+	t->seek = f->size - len;
+	if (read_at(f, header, sizeof header, t->seek, e) < 0)
 		return -1;
 	if (!bmr_skippable_get(header, BMR_SEEK_MAGIC, &payload) || payload != len - sizeof header)
 		return disagree("its seek table does not begin where its end says", e);
@@ -136,7 +166,7 @@ static uint64_t line_offset(const struct tail *t, uint32_t line)
 
 /* The manifest is the last frame, or is followed by a few that a later format may add (a signature):
  * step back from the seek table until one of ours begins as a manifest. */
-static int find_manifest(struct bmr_source *source, struct tail *t, struct bmr_err *e)
+static int find_manifest(const struct file *f, struct tail *t, struct bmr_err *e)
 {
 	uint64_t offset = t->seek;
 
@@ -146,13 +176,13 @@ static int find_manifest(struct bmr_source *source, struct tail *t, struct bmr_e
 		uint32_t stored;
 		uint32_t content;
 
-		if (read_at(source, line, sizeof line, line_offset(t, t->lines - back), e) < 0)
+		if (read_at(f, line, sizeof line, line_offset(t, t->lines - back), e) < 0)
 			return -1;
 		bmr_seek_entry_get(line, &stored, &content);
 		if (stored < sizeof begin || stored > offset || content != 0)
 			break;
 		offset -= stored;
-		if (read_at(source, begin, sizeof begin, offset, e) < 0)
+		if (read_at(f, begin, sizeof begin, offset, e) < 0)
 			return -1;
 		if (memcmp(begin + BMR_SKIPPABLE_HEADER, MANIFEST_MAGIC, PAYLOAD_MAGIC_SIZE) == 0) {
 			t->manifest = t->lines - back;
@@ -216,7 +246,7 @@ static bool lines_agree(struct expected *x, const uint8_t *lines, uint32_t count
 }
 
 /* Frame by frame; behind the last chunk the manifest must begin. */
-static int compare_seek_table(struct bmr_source *source, const struct tail *t, uint64_t head,
+static int compare_seek_table(const struct file *f, const struct tail *t, uint64_t head,
                               const struct bmr_manifest *m, struct bmr_err *e)
 {
 	static const char differ[] = "its manifest and its seek table do not agree";
@@ -228,8 +258,8 @@ static int compare_seek_table(struct bmr_source *source, const struct tail *t, u
 	while (x.line < t->manifest) {
 		uint32_t count = (uint32_t)bmr_size_min(PIECE_LINES, t->manifest - x.line);
 
-		if (read_at(source, lines, (size_t)count * BMR_SEEK_ENTRY, line_offset(t, x.line),
-		            e) < 0)
+		if (read_at(f, lines, (size_t)count * BMR_SEEK_ENTRY, line_offset(t, x.line), e) <
+		    0)
 			return -1;
 		if (!lines_agree(&x, lines, count))
 			return disagree(differ, e);
@@ -243,35 +273,34 @@ static int compare_seek_table(struct bmr_source *source, const struct tail *t, u
 /* --- from the file --- */
 
 /* The head's frame is the first of the seek table, and must be what the file begins with. */
-static int load_head(struct bmr_source *source, const struct tail *t, uint8_t **out, size_t *len,
-                     struct bmr_err *e)
+static int load_head(const struct file *f, uint8_t **out, size_t *len, struct bmr_err *e)
 {
 	uint8_t header[BMR_SKIPPABLE_HEADER];
 	uint32_t size;
 
-	if (read_at(source, header, sizeof header, 0, e) < 0)
+	if (read_at(f, header, sizeof header, 0, e) < 0)
 		return -1;
 	if (!bmr_skippable_get(header, BMR_SKIPPABLE_MAGIC, &size) || size > BMR_HEAD_MOST ||
-	    size > t->size - sizeof header)
+	    size > f->size - sizeof header)
 		return disagree("it does not begin with a head", e);
-	return read_payload(source, 0, sizeof header + (uint64_t)size, out, len, e);
+	return read_payload(f, 0, sizeof header + (uint64_t)size, out, len, e);
 }
 
-static int load(struct bmr_source *source, struct bmr_manifest **out, struct bmr_err *e)
+static int load(const struct file *f, struct bmr_manifest **out, struct bmr_err *e)
 {
-	struct tail t = {.size = bmr_source_size(source)};
 	AUTO_FREE uint8_t *head = NULL;
 	AUTO_FREE uint8_t *data = NULL;
 	struct bmr_manifest *m;
+	struct tail t = {0};
 	size_t head_len;
 	size_t len;
 
-	if (find_seek_table(source, &t, e) < 0 || load_head(source, &t, &head, &head_len, e) < 0 ||
-	    find_manifest(source, &t, e) < 0 ||
-	    read_payload(source, t.manifest_offset, t.manifest_stored, &data, &len, e) < 0 ||
+	if (find_seek_table(f, &t, e) < 0 || load_head(f, &head, &head_len, e) < 0 ||
+	    find_manifest(f, &t, e) < 0 ||
+	    read_payload(f, t.manifest_offset, t.manifest_stored, &data, &len, e) < 0 ||
 	    bmr_manifest_decode(head, head_len, data, len, &m, e) < 0)
 		return -1;
-	if (compare_seek_table(source, &t, BMR_SKIPPABLE_HEADER + head_len, m, e) < 0) {
+	if (compare_seek_table(f, &t, BMR_SKIPPABLE_HEADER + head_len, m, e) < 0) {
 		bmr_manifest_free(m);
 		return -1;
 	}
@@ -281,9 +310,16 @@ static int load(struct bmr_source *source, struct bmr_manifest **out, struct bmr
 
 int bmr_load_manifest(struct bmr_source *source, struct bmr_manifest **out, struct bmr_err *e)
 {
+	struct file f = {0};
+	int rc;
+
 	if (!bmr_source_seekable(source) || bmr_source_size(source) == BMR_SOURCE_SIZE_UNKNOWN)
 		return bmr_err_set(e, BMR_E_BUG, 0, "a manifest is looked for in a stream");
-	if (load(source, out, e) < 0)
+	rc = open_file(&f, source, e);
+	if (rc == 0)
+		rc = load(&f, out, e);
+	free(f.end);
+	if (rc < 0)
 		return bmr_err_while(e, "reading the manifest of '%s'", bmr_source_name(source));
 	return 0;
 }
