@@ -162,8 +162,9 @@ static int make_map(const struct bmr_used_look *look, const char *fs, const char
                     uint64_t size, const char *path, struct bmr_err *e)
 {
 	char program[32];
-	const char *const args[] = {program, "-D",   "-q", "-L", "/dev/null",
-	                            "-s",    device, "-o", path, NULL};
+	/* -f 0: its thread for the progress, silenced by -q, sleeps for two seconds otherwise. */
+	const char *const args[] = {program,     "-D", "-q",   "-f", "0",  "-L",
+	                            "/dev/null", "-s", device, "-o", path, NULL};
 	struct bmr_child_order order = bmr_used_order(look, size, args);
 	struct bmr_child_result result;
 	int rc;
