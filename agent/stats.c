@@ -75,7 +75,7 @@ static void add_stages(struct figures *f, const struct bmr_restore_progress *p)
 	add_number(f, "workers", atomic_load(&p->workers));
 	for (unsigned i = 0; i < BMR_STAGES; i++) {
 		add_seconds(f, bmr_stage_name((enum bmr_stage)i),
-		            (double)atomic_load(&p->stage_ns[i]) * NS);
+		            (double)atomic_load(&p->stages.ns[i]) * NS);
 		f->list[f->count - 1].is_stage = true;
 	}
 }

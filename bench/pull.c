@@ -27,7 +27,7 @@ static int pull(struct bmr_source *source, uint64_t *bytes, struct bmr_err *e)
 	size_t len = 1;
 	int rc;
 
-	if (bmr_fetch_open(source, &fetch, e) < 0)
+	if (bmr_fetch_open(source, NULL, &fetch, e) < 0)
 		return -1;
 	while ((rc = bmr_fetch_next(fetch, &data, &len, e)) == 0 && len > 0)
 		*bytes += len;

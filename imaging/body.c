@@ -15,6 +15,7 @@
 #include "imaging/pipe.h"
 #include "imaging/proof.h"
 #include "imaging/readback.h"
+#include "imaging/stage.h"
 #include "imaging/target.h"
 #include "imaging/zero.h"
 
@@ -52,27 +53,38 @@ static int put_data(struct bmr_body *b, const struct bmr_chunk *c, struct bmr_er
 	return 0;
 }
 
-static bool holds_already(struct bmr_body *b, const struct bmr_chunk *c, unsigned worker)
+static bool holds_already(struct bmr_body *b, const struct bmr_chunk *c, unsigned worker,
+                          uint64_t *since)
 {
 	uint8_t *disk = b->disk[worker];
 	struct bmr_err ignored; /* a sector that cannot be read may well be written */
+	bool same;
 
 	if (!b->r->compare || b->repairing)
 		return false;
-	return bmr_target_read(b->target, disk, c->len, c->offset, &ignored) == 0 &&
+	same = bmr_target_read(b->target, disk, c->len, c->offset, &ignored) == 0 &&
 	       memcmp(disk, c->data, c->len) == 0;
+	bmr_lap(&b->r->progress->stages, BMR_STAGE_READ, since);
+	return same;
 }
 
 /* Put one chunk on the disk.  A repair writes zeros as data: the hole may be what failed. */
-static int put(struct bmr_body *b, const struct bmr_chunk *c, unsigned worker, struct bmr_err *e)
+static int put(struct bmr_body *b, const struct bmr_chunk *c, unsigned worker, uint64_t *since,
+               struct bmr_err *e)
 {
-	if (holds_already(b, c, worker)) {
+	struct bmr_stages *stages = &b->r->progress->stages;
+	bool zero;
+	int rc;
+
+	if (holds_already(b, c, worker, since)) {
 		atomic_fetch_add(&b->r->progress->skipped, c->len);
 		return 0;
 	}
-	if (!b->repairing && bmr_zero_is(c->data, c->len))
-		return put_zeros(b, c, e);
-	return put_data(b, c, e);
+	zero = !b->repairing && bmr_zero_is(c->data, c->len);
+	bmr_lap(stages, BMR_STAGE_HASH, since);
+	rc = zero ? put_zeros(b, c, e) : put_data(b, c, e);
+	bmr_lap(stages, BMR_STAGE_WRITE, since);
+	return rc;
 }
 
 static int check_chunk(const struct bmr_body *b, const struct bmr_chunk *c, struct bmr_err *e)
@@ -88,6 +100,7 @@ static int check_chunk(const struct bmr_body *b, const struct bmr_chunk *c, stru
 static int body_work(void *ctx, const struct bmr_chunk *c, unsigned worker, struct bmr_err *e)
 {
 	struct bmr_body *b = ctx;
+	uint64_t since = bmr_clock_ns();
 	struct bmr_checksum checksum;
 
 	if (check_chunk(b, c, e) < 0)
@@ -100,16 +113,18 @@ static int body_work(void *ctx, const struct bmr_chunk *c, unsigned worker, stru
 	checksum = bmr_checksum_of(c->data, c->len);
 	if (bmr_proof_add(b->proof, c->index, &checksum, e) < 0)
 		return -1;
-	return put(b, c, worker, e);
+	bmr_lap(&b->r->progress->stages, BMR_STAGE_HASH, &since);
+	return put(b, c, worker, &since, e);
 }
 
 static int repair_work(void *ctx, const struct bmr_chunk *c, unsigned worker, struct bmr_err *e)
 {
 	struct bmr_body *b = ctx;
+	uint64_t since = bmr_clock_ns();
 
 	if (c->index == 0 || !b->bad[c->index / bmr_proof_group(b->proof)])
 		return 0;
-	return put(b, c, worker, e);
+	return put(b, c, worker, &since, e);
 }
 
 static int stream(struct bmr_body *b,
@@ -123,6 +138,7 @@ static int stream(struct bmr_body *b,
 		.work = work,
 		.ctx = b,
 		.progress = &b->r->progress->pipe,
+		.stages = &b->r->progress->stages,
 		.stop = b->r->stop,
 	};
 
@@ -155,6 +171,7 @@ static int read_back_once(struct bmr_body *b, uint64_t size, bool only_bad, uint
 		.bad = b->bad,
 		.only_bad = only_bad,
 		.progress = &b->r->progress->verified,
+		.stages = &b->r->progress->stages,
 		.stop = b->r->stop,
 	};
 

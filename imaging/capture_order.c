@@ -58,13 +58,16 @@ static int hash_slot(struct bmr_ring *r, const struct bmr_ring_slot *s, struct b
 void *bmr_ring_hash(void *arg)
 {
 	struct bmr_ring *r = arg;
+	uint64_t since = bmr_clock_ns();
 	struct bmr_ring_slot *s;
 
 	for (uint64_t item = 0; (s = await(r, item, SLOT_FILLED)) != NULL; item++) {
 		struct bmr_err err;
 
+		bmr_lap(&r->c->progress->stages, BMR_STAGE_WAIT, &since);
 		if (hash_slot(r, s, &err) < 0)
 			bmr_ring_fail(r, item, &err);
+		bmr_lap(&r->c->progress->stages, BMR_STAGE_HASH, &since);
 		release(r, s);
 	}
 	return NULL;
@@ -123,16 +126,19 @@ void bmr_ring_write(struct bmr_ring *r, struct bmr_writer *writer,
                     struct bmr_capture_result *result)
 {
 	struct bmr_restore_progress *p = r->c->progress;
+	uint64_t since = bmr_clock_ns();
 	struct bmr_ring_slot *s;
 
 	for (uint64_t item = 0; (s = await(r, item, SLOT_READY)) != NULL; item++) {
 		struct bmr_err err;
 
+		bmr_lap(&p->stages, BMR_STAGE_WAIT, &since);
 		if (note_bad(r, s, result, &err) < 0 || put_slot(r, writer, s, result, &err) < 0)
 			bmr_ring_fail(r, item, &err);
 		result->used += s->used;
 		atomic_store(&p->pipe.decoded, result->used);
 		atomic_store(&p->written, bmr_writer_bytes(writer));
+		bmr_lap(&p->stages, BMR_STAGE_WRITE, &since);
 		release(r, s);
 	}
 }

@@ -74,6 +74,7 @@ struct bmr_ring_worker {
 	struct bmr_ring *run;
 	struct bmr_packer *packer;
 	struct bmr_digest *digest;
+	uint64_t mark; /* when its present stage began, ns */
 	pthread_t thread;
 };
 

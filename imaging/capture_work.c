@@ -7,6 +7,7 @@
 #include "base/size.h"
 #include "imaging/capture.h"
 #include "imaging/frame.h"
+#include "imaging/phase.h"
 #include "imaging/spans.h"
 #include "imaging/zero.h"
 
@@ -20,6 +21,11 @@ static bool has_failed(struct bmr_ring *r)
 	failed = r->failed;
 	pthread_mutex_unlock(&r->lock);
 	return failed;
+}
+
+static void lap(struct bmr_ring_worker *w, enum bmr_stage stage)
+{
+	bmr_lap(&w->run->c->progress->stages, stage, &w->mark);
 }
 
 /* --- reading --- */
@@ -46,18 +52,23 @@ static int pace(struct bmr_ring *r, uint64_t bytes, struct bmr_err *e)
 	return 0;
 }
 
-static int read_chunk(struct bmr_ring *r, struct bmr_ring_slot *s, struct bmr_err *e)
+static int read_chunk(struct bmr_ring_worker *w, struct bmr_ring_slot *s, struct bmr_err *e)
 {
+	struct bmr_ring *r = w->run;
 	uint64_t start = (uint64_t)s->first * r->chunk_size;
 	uint64_t end = start + s->len;
 	uint64_t from;
 	uint64_t to;
 
-	for (uint64_t at = start; bmr_spans_next(r->used, at, end, &from, &to); at = to)
-		if (pace(r, to - from, e) < 0 ||
-		    bmr_careful_read(r->c->disk, s->data + (from - start), (size_t)(to - from),
+	for (uint64_t at = start; bmr_spans_next(r->used, at, end, &from, &to); at = to) {
+		if (pace(r, to - from, e) < 0)
+			return -1;
+		lap(w, BMR_STAGE_WAIT);
+		if (bmr_careful_read(r->c->disk, s->data + (from - start), (size_t)(to - from),
 		                     from, r->c->stop, &s->bad, e) < 0)
 			return -1;
+		lap(w, BMR_STAGE_READ);
+	}
 	s->used = bmr_spans_clear_unused(r->used, s->data, start, s->len);
 	return 0;
 }
@@ -130,18 +141,23 @@ static int pack_chunk(struct bmr_ring_worker *w, struct bmr_ring_slot *s, struct
 	const struct bmr_capture *c = w->run->c;
 	size_t room = bmr_pack_bound(c->manifest->head.pack, w->run->chunk_size);
 	struct bmr_digest_value base;
+	bool zero = bmr_zero_is(s->data, s->len);
+	int rc;
 
-	if (bmr_zero_is(s->data, s->len)) {
+	if (!zero && bmr_digest_of(w->digest, s->data, s->len, &s->digest, e) < 0)
+		return -1;
+	lap(w, BMR_STAGE_HASH);
+	if (zero) {
 		s->kind = BMR_CHUNK_ZERO;
 		return 0;
 	}
-	if (bmr_digest_of(w->digest, s->data, s->len, &s->digest, e) < 0)
-		return -1;
 	if (c->base && c->base(c->ctx, s->first, &base) && bmr_digest_equal(&base, &s->digest)) {
 		s->kind = BMR_CHUNK_BASE;
 		return 0;
 	}
-	return bmr_packer_run(w->packer, s->data, s->len, s->frame, room, &s->stored, e);
+	rc = bmr_packer_run(w->packer, s->data, s->len, s->frame, room, &s->stored, e);
+	lap(w, BMR_STAGE_PACK);
+	return rc;
 }
 
 static int work(struct bmr_ring_worker *w, struct bmr_ring_slot *s, struct bmr_err *e)
@@ -150,7 +166,7 @@ static int work(struct bmr_ring_worker *w, struct bmr_ring_slot *s, struct bmr_e
 
 	if (bmr_ring_stopped(r))
 		return bmr_err_set(e, BMR_E_STOPPED, 0, "stopped");
-	if (read_chunk(r, s, e) < 0)
+	if (read_chunk(w, s, e) < 0)
 		return -1;
 	set_state(r, s, SLOT_FILLED);
 	return pack_chunk(w, s, e);
@@ -162,8 +178,11 @@ void *bmr_ring_work(void *arg)
 	uint64_t item;
 	struct bmr_ring_slot *s;
 
+	w->mark = bmr_clock_ns();
 	while ((s = claim(w->run, &item)) != NULL) {
 		struct bmr_err err;
+
+		lap(w, BMR_STAGE_WAIT);
 
 		if (work(w, s, &err) < 0)
 			bmr_ring_fail(w->run, item, &err);

@@ -9,7 +9,7 @@
 #include "base/err.h"
 #include "imaging/chain.h"
 #include "imaging/frame.h"
-#include "imaging/lap.h"
+#include "imaging/phase.h"
 #include "imaging/pipe.h"
 #include "transport/source.h"
 
@@ -109,13 +109,13 @@ static int get(struct bmr_chunk_reader *r, const struct bmr_chain_place *place, 
 
 	if (fetch(r, place, e) < 0)
 		return -1;
-	bmr_lap(r->progress, BMR_STAGE_FETCH, &since);
+	bmr_lap(bmr_stages_of(r->progress), BMR_STAGE_FETCH, &since);
 	if (unpack(r, place, len, e) < 0)
 		return -1;
-	bmr_lap(r->progress, BMR_STAGE_UNPACK, &since);
+	bmr_lap(bmr_stages_of(r->progress), BMR_STAGE_UNPACK, &since);
 	if (check(r, place, len, e) < 0)
 		return -1;
-	bmr_lap(r->progress, BMR_STAGE_HASH, &since);
+	bmr_lap(bmr_stages_of(r->progress), BMR_STAGE_HASH, &since);
 	return 0;
 }
 

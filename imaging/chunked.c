@@ -10,7 +10,7 @@
 #include "base/size.h"
 #include "imaging/checked.h"
 #include "imaging/image.h"
-#include "imaging/lap.h"
+#include "imaging/phase.h"
 #include "imaging/target.h"
 #include "transport/source.h"
 
@@ -23,7 +23,7 @@
 
 void bmr_chunked_lap(struct bmr_chunked_worker *w, enum bmr_stage stage)
 {
-	bmr_lap(w->c->r->progress, stage, &w->mark);
+	bmr_lap(bmr_stages_of(w->c->r->progress), stage, &w->mark);
 }
 
 bool bmr_chunked_may_write(struct bmr_chunked_worker *w)

@@ -7,6 +7,7 @@
 
 #include "base/err.h"
 #include "base/size.h"
+#include "imaging/stage.h"
 #include "transport/source.h"
 
 #define DEPTH_MAX 16
@@ -27,6 +28,7 @@ struct block {
 
 struct bmr_fetch {
 	struct bmr_source *source; /* read-only while threads run, as is all down to lock */
+	struct bmr_stages *stages;
 	size_t block_size;
 	unsigned block_count;
 	unsigned thread_count;
@@ -89,12 +91,15 @@ static void read_block(struct bmr_fetch *f, struct block *b, uint64_t number)
 static void *reader(void *arg)
 {
 	struct bmr_fetch *f = arg;
+	uint64_t since = bmr_clock_ns();
 	uint64_t number;
 
 	while (claim(f, &number)) {
 		struct block *b = block_of(f, number);
 
+		bmr_lap(f->stages, BMR_STAGE_WAIT, &since);
 		read_block(f, b, number);
+		bmr_lap(f->stages, BMR_STAGE_FETCH, &since);
 		publish(f, b);
 	}
 	return NULL;
@@ -121,7 +126,8 @@ static int allocate_blocks(struct bmr_fetch *f, struct bmr_err *e)
 	return 0;
 }
 
-int bmr_fetch_open(struct bmr_source *source, struct bmr_fetch **out, struct bmr_err *e)
+int bmr_fetch_open(struct bmr_source *source, struct bmr_stages *stages, struct bmr_fetch **out,
+                   struct bmr_err *e)
 {
 	struct bmr_fetch *f = calloc(1, sizeof *f);
 	unsigned depth;
@@ -131,6 +137,7 @@ int bmr_fetch_open(struct bmr_source *source, struct bmr_fetch **out, struct bmr
 	depth = bmr_source_seekable(source) ? bmr_source_depth(source) : 1;
 	depth = depth < 1 ? 1 : depth > DEPTH_MAX ? DEPTH_MAX : depth;
 	f->source = source;
+	f->stages = stages;
 	f->block_size = bmr_source_block(source);
 	f->block_count = depth + 1;
 	pthread_mutex_init(&f->lock, NULL);

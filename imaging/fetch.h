@@ -13,9 +13,11 @@
 struct bmr_err;
 struct bmr_fetch;
 struct bmr_source;
+struct bmr_stages;
 
-/* Start reading.  The source is borrowed.  Errors: BMR_E_NOMEM. */
-int bmr_fetch_open(struct bmr_source *source, struct bmr_fetch **out, struct bmr_err *e);
+/* Start reading.  The source is borrowed, and stages, which may be NULL.  Errors: BMR_E_NOMEM. */
+int bmr_fetch_open(struct bmr_source *source, struct bmr_stages *stages, struct bmr_fetch **out,
+                   struct bmr_err *e);
 
 /* The next piece, valid until the next call; *len is 0 at the end.  One caller thread.  ctx is the
  * struct bmr_fetch: this fits struct bmr_input.  Errors: the source's. */

@@ -14,7 +14,7 @@
 #include "imaging/chain.h"
 #include "imaging/chunk_reader.h"
 #include "imaging/frame.h"
-#include "imaging/lap.h"
+#include "imaging/phase.h"
 #include "imaging/pipe.h"
 #include "imaging/writer.h"
 #include "transport/sink.h"
@@ -148,7 +148,7 @@ static struct slot *await(struct run *r)
 		stopped = atomic_load(r->m->stop);
 	}
 	pthread_mutex_unlock(&r->lock);
-	bmr_lap(r->m->progress, BMR_STAGE_WAIT, &since);
+	bmr_lap(bmr_stages_of(r->m->progress), BMR_STAGE_WAIT, &since);
 	return stopped ? NULL : s;
 }
 
@@ -187,7 +187,7 @@ static int write_all(struct run *r, struct bmr_writer *w, struct bmr_merge_resul
 		if (write_slot(s, w, result, e) < 0)
 			return -1;
 		release(r, s);
-		bmr_lap(r->m->progress, BMR_STAGE_WRITE, &since);
+		bmr_lap(bmr_stages_of(r->m->progress), BMR_STAGE_WRITE, &since);
 		atomic_store(&r->m->progress->written, bmr_writer_bytes(w));
 	}
 	return 0;

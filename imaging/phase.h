@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 #include "imaging/pipe.h"
+#include "imaging/stage.h"
 
 enum bmr_phase {
 	BMR_PHASE_PREPARE, /* nothing has been written */
@@ -21,23 +22,8 @@ enum bmr_phase {
 	BMR_PHASE_CAPTURE, /* the disk is read, the image written */
 };
 
-/* What a worker of the engine for bmr images is busy with. */
-enum bmr_stage {
-	BMR_STAGE_FETCH,  /* a read of the source */
-	BMR_STAGE_UNPACK, /* decoding */
-	BMR_STAGE_HASH,   /* SHA-256, and looking for zeros */
-	BMR_STAGE_WRITE,  /* writing, zeroing */
-	BMR_STAGE_READ,   /* reading the disk, to compare and to read back */
-	BMR_STAGE_FLUSH,
-	BMR_STAGE_WAIT, /* for another worker */
-	BMR_STAGES
-};
-
 /* "write", "read-back", ... for events and the screen. */
 const char *bmr_phase_name(enum bmr_phase phase);
-
-/* "fetch", "unpack", ... */
-const char *bmr_stage_name(enum bmr_stage stage);
 
 /* Counters for the screen and the last event; any thread may read them. */
 struct bmr_restore_progress {
@@ -52,7 +38,13 @@ struct bmr_restore_progress {
 	_Atomic uint64_t to_verify; /* bytes that will have been read back; 0 not yet known */
 	_Atomic uint64_t rewritten; /* bytes written anew because they read back wrong */
 	_Atomic unsigned workers;   /* of the engine for bmr images; 0: another one ran */
-	_Atomic uint64_t stage_ns[BMR_STAGES]; /* time of all workers together */
+	struct bmr_stages stages;
 };
+
+/* For bmr_lap.  p may be NULL. */
+static inline struct bmr_stages *bmr_stages_of(struct bmr_restore_progress *p)
+{
+	return p ? &p->stages : NULL;
+}
 
 #endif

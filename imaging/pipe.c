@@ -24,6 +24,8 @@ struct run {
 	const struct bmr_pipe *pipe; /* read-only while threads run, as is all down to lock */
 	unsigned slot_count;
 	struct bmr_digest *digest; /* the hasher's alone */
+	struct bmr_fetch *fetch;   /* the decoder's, as is the next */
+	uint64_t decoding_since;   /* when its present stage began */
 
 	pthread_mutex_t lock; /* guards all below, and slot.users */
 	pthread_cond_t changed;
@@ -93,13 +95,16 @@ static void *worker_main(void *arg)
 {
 	struct worker *w = arg;
 	struct run *r = w->run;
+	uint64_t since = bmr_clock_ns();
 	struct slot *s;
 
 	while ((s = claim(r, &r->next_work)) != NULL) {
 		struct bmr_err err;
 
+		bmr_lap(r->pipe->stages, BMR_STAGE_WAIT, &since);
 		if (r->pipe->work(r->pipe->ctx, &s->chunk, w->number, &err) < 0)
 			fail(r, s->chunk.index, &err);
+		since = bmr_clock_ns();
 		release(r, s);
 	}
 	return NULL;
@@ -108,13 +113,16 @@ static void *worker_main(void *arg)
 static void *hasher_main(void *arg)
 {
 	struct run *r = arg;
+	uint64_t since = bmr_clock_ns();
 	struct slot *s;
 
 	while ((s = claim(r, &r->next_hash)) != NULL) {
 		struct bmr_err err;
 
+		bmr_lap(r->pipe->stages, BMR_STAGE_WAIT, &since);
 		if (bmr_digest_add(r->digest, s->chunk.data, s->chunk.len, &err) < 0)
 			fail(r, s->chunk.index, &err);
+		bmr_lap(r->pipe->stages, BMR_STAGE_HASH, &since);
 		release(r, s);
 	}
 	return NULL;
@@ -152,12 +160,25 @@ static void count(struct run *r, const struct bmr_decoder *d, uint64_t decoded)
 	atomic_store(&p->decoded, decoded);
 }
 
+/* The decoder's input: what it waits for the source is not its own time. */
+static int next_input(void *ctx, const uint8_t **data, size_t *len, struct bmr_err *e)
+{
+	struct run *r = ctx;
+	int rc;
+
+	bmr_lap(r->pipe->stages, BMR_STAGE_UNPACK, &r->decoding_since);
+	rc = bmr_fetch_next(r->fetch, data, len, e);
+	bmr_lap(r->pipe->stages, BMR_STAGE_WAIT, &r->decoding_since);
+	return rc;
+}
+
 /* Decode chunk after chunk into the ring.  Errors are kept in the run. */
 static uint64_t decode_all(struct run *r, struct bmr_decoder *d)
 {
 	uint64_t size = 0;
 	size_t got = BMR_CHUNK_SIZE;
 
+	r->decoding_since = bmr_clock_ns();
 	for (uint64_t index = 0; got == BMR_CHUNK_SIZE && wait_free(r, index); index++) {
 		struct slot *s = slot_of(r, index);
 		struct bmr_err err = {0};
@@ -167,10 +188,12 @@ static uint64_t decode_all(struct run *r, struct bmr_decoder *d)
 			fail(r, index, &err);
 			break;
 		}
+		bmr_lap(r->pipe->stages, BMR_STAGE_WAIT, &r->decoding_since);
 		if (bmr_decoder_read(d, s->buffer, BMR_CHUNK_SIZE, &got, &err) < 0) {
 			fail(r, index, &err);
 			break;
 		}
+		bmr_lap(r->pipe->stages, BMR_STAGE_UNPACK, &r->decoding_since);
 		if (got == 0)
 			break;
 		s->chunk = (struct bmr_chunk){index, size, got, s->buffer};
@@ -238,10 +261,9 @@ static int allocate(struct run *r, struct bmr_err *e)
 	return bmr_digest_open(&r->digest, e);
 }
 
-static int run_with_decoder(struct run *r, struct bmr_fetch *fetch, struct bmr_pipe_result *result,
-                            struct bmr_err *e)
+static int run_with_decoder(struct run *r, struct bmr_pipe_result *result, struct bmr_err *e)
 {
-	struct bmr_input input = {bmr_fetch_next, fetch};
+	struct bmr_input input = {next_input, r};
 	struct bmr_decoder *d;
 
 	if (bmr_decoder_open(r->pipe->format, &input, &d, e) < 0)
@@ -268,7 +290,6 @@ static void free_run(struct run *r)
 int bmr_pipe_run(const struct bmr_pipe *pipe, struct bmr_pipe_result *result, struct bmr_err *e)
 {
 	struct run *r = calloc(1, sizeof *r);
-	struct bmr_fetch *fetch = NULL;
 	int rc = -1;
 
 	if (!r)
@@ -276,9 +297,9 @@ int bmr_pipe_run(const struct bmr_pipe *pipe, struct bmr_pipe_result *result, st
 	r->pipe = pipe;
 	pthread_mutex_init(&r->lock, NULL);
 	pthread_cond_init(&r->changed, NULL);
-	if (allocate(r, e) == 0 && bmr_fetch_open(pipe->source, &fetch, e) == 0)
-		rc = run_with_decoder(r, fetch, result, e);
-	bmr_fetch_close(fetch);
+	if (allocate(r, e) == 0 && bmr_fetch_open(pipe->source, pipe->stages, &r->fetch, e) == 0)
+		rc = run_with_decoder(r, result, e);
+	bmr_fetch_close(r->fetch);
 	free_run(r);
 	return rc;
 }

@@ -14,6 +14,7 @@
 #include <stdint.h>
 
 #include "base/digest.h"
+#include "imaging/stage.h"
 #include "imaging/format.h"
 
 struct bmr_err;
@@ -47,6 +48,7 @@ struct bmr_pipe {
 	void *ctx;
 
 	struct bmr_pipe_progress *progress; /* may be NULL */
+	struct bmr_stages *stages;          /* may be NULL; work enters its own */
 	const atomic_bool *stop;            /* true: end soon with BMR_E_STOPPED */
 };
 

@@ -9,6 +9,7 @@
 #include "base/size.h"
 #include "imaging/pipe.h"
 #include "imaging/proof.h"
+#include "imaging/stage.h"
 #include "imaging/target.h"
 
 struct run {
@@ -74,6 +75,7 @@ static int read_group(struct reader *d, uint64_t group, struct bmr_err *e)
 	uint64_t off = group * r->group_bytes;
 	uint64_t end = bmr_size_min(r->rb->size, off + r->group_bytes);
 	struct bmr_checksum sum = {0};
+	uint64_t since = bmr_clock_ns();
 
 	if (off == 0)
 		off = BMR_CHUNK_SIZE;
@@ -86,8 +88,10 @@ static int read_group(struct reader *d, uint64_t group, struct bmr_err *e)
 		if (bmr_target_read(r->rb->target, d->buffer, len, off, e) < 0)
 			return -1;
 		atomic_fetch_add(r->rb->progress, len);
+		bmr_lap(r->rb->stages, BMR_STAGE_READ, &since);
 		checksum = bmr_checksum_of(d->buffer, len);
 		bmr_proof_mix(&sum, off / BMR_CHUNK_SIZE, &checksum);
+		bmr_lap(r->rb->stages, BMR_STAGE_HASH, &since);
 		off += len;
 	}
 	note(r, group, bmr_proof_agrees(r->rb->proof, group, &sum));

@@ -9,6 +9,7 @@
 
 struct bmr_err;
 struct bmr_proof;
+struct bmr_stages;
 struct bmr_target;
 
 struct bmr_readback {
@@ -20,6 +21,7 @@ struct bmr_readback {
 		      all otherwise; afterwards it is true exactly for those that do not agree. */
 	bool only_bad;
 	_Atomic uint64_t *progress; /* bytes read so far are added here */
+	struct bmr_stages *stages;  /* may be NULL */
 	const atomic_bool *stop;
 };
 

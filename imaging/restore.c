@@ -10,6 +10,7 @@
 #include "imaging/chunked.h"
 #include "imaging/image.h"
 #include "imaging/manifest.h"
+#include "imaging/stage.h"
 #include "imaging/steps.h"
 #include "imaging/target.h"
 #include "imaging/verify.h"
@@ -80,6 +81,21 @@ static int check_unchanged(const struct bmr_restore *r, struct bmr_chunked *chun
 	return 0;
 }
 
+/* Step 3 ends: the image has `size` bytes, and all of them are on the disk. */
+static int settle(const struct bmr_restore *r, struct bmr_steps *steps, uint64_t size,
+                  struct bmr_err *e)
+{
+	uint64_t since;
+	int rc;
+
+	if (bmr_steps_wipe_tail(steps, size, e) < 0)
+		return -1;
+	since = bmr_clock_ns();
+	rc = bmr_target_flush(steps->target, e);
+	bmr_lap(&r->progress->stages, BMR_STAGE_FLUSH, &since);
+	return rc;
+}
+
 /* --- an image without a manifest: one stream --- */
 
 static int restore_body(struct run *run, struct bmr_restore_result *result, struct bmr_err *e)
@@ -98,7 +114,7 @@ static int restore_body(struct run *run, struct bmr_restore_result *result, stru
 	    bmr_image_check_size(r->image, pipe.size, r->target->sector, e) < 0 ||
 	    check_digest(r, &pipe.sha256, e) < 0 ||
 	    bmr_target_set_size(steps->target, pipe.size, e) < 0 ||
-	    bmr_steps_wipe_tail(steps, pipe.size, e) < 0 || bmr_target_flush(steps->target, e) < 0)
+	    settle(r, steps, pipe.size, e) < 0)
 		return -1;
 	if (r->read_back && bmr_body_read_back(run->body, &pipe, &result->rewritten, e) < 0)
 		return -1;
@@ -277,9 +293,7 @@ static int end(struct chunked_run *run, struct bmr_restore_result *result, struc
 	const uint8_t *first = bmr_chunked_first(run->chunked, &len);
 
 	result->already = !steps->target;
-	if (!result->already &&
-	    (bmr_steps_wipe_tail(steps, r->image->manifest->head.disk_size, e) < 0 ||
-	     bmr_target_flush(steps->target, e) < 0))
+	if (!result->already && settle(r, steps, r->image->manifest->head.disk_size, e) < 0)
 		return -1;
 	if (r->read_back || r->sha256)
 		bmr_restore_enter(r, BMR_PHASE_READBACK);

@@ -15,7 +15,7 @@
 #include "imaging/chain.h"
 #include "imaging/chunk_reader.h"
 #include "imaging/container.h"
-#include "imaging/lap.h"
+#include "imaging/phase.h"
 #include "imaging/pipe.h"
 #include "imaging/target.h"
 #include "imaging/zero.h"
@@ -240,11 +240,11 @@ static int check_disk_chunk(struct worker *w, uint32_t chunk, struct bmr_err *e)
 		found(r, &r->result->differing, chunk, offset_of(r, chunk), e->msg);
 		return 0;
 	}
-	bmr_lap(r->v->progress, BMR_STAGE_READ, &since);
+	bmr_lap(bmr_stages_of(r->v->progress), BMR_STAGE_READ, &since);
 	atomic_fetch_add(&r->v->progress->verified, len);
 	if (disk_agrees(w, &place, len, &agrees, e) < 0)
 		return -1;
-	bmr_lap(r->v->progress, BMR_STAGE_HASH, &since);
+	bmr_lap(bmr_stages_of(r->v->progress), BMR_STAGE_HASH, &since);
 	return agrees ? 0 : found_difference(w, chunk, &place, len, e);
 }
 

@@ -134,9 +134,11 @@ for format in image.zst disk.gz; do
 	run 0 restore --stats=json $format new
 	json 'd["event"] == "restored" and d["written"] > 0 and d["verified"] >= 14 << 20'
 	json 'd["peak_memory"] > 1 << 20 and d["rate"] > 0 and d["duration"] > 0'
+	json 'all(d["stages"][s] > 0 for s in ("fetch", "unpack", "hash", "write", "read"))'
 done
 run 0 capture --stats=json --events=events disk captured.zst
 json 'd["event"] == "captured" and d["written"] > 8 << 20 and d["bytes"] == 16 << 20'
+json 'all(d["stages"][s] > 0 for s in ("read", "hash", "pack", "write", "wait"))'
 grep -q '"figures":{"duration":' events
 run 64 verify --stats=xml image.zst
 says "json or csv, not 'xml'"

@@ -114,7 +114,7 @@ static void test_places(void **state)
 		assert_memory_equal(data, s.disk.data + i * CHAIN_CHUNK, len);
 	}
 	assert_int_equal(progress.pipe.decoded, 4 * CHAIN_CHUNK + 1024);
-	assert_true(progress.stage_ns[BMR_STAGE_HASH] > 0);
+	assert_true(progress.stages.ns[BMR_STAGE_HASH] > 0);
 	assert_int_equal(bmr_chain_check_unchanged(c, &err), 0);
 	bmr_chunk_reader_close(reader);
 	bmr_chain_close(c);

@@ -37,7 +37,7 @@ static struct bmr_fetch *start(struct fake_image *image, unsigned depth, struct 
 	struct bmr_err e;
 
 	assert_int_equal(fake_image_source(image, BLOCK, depth, s, &e), 0);
-	assert_int_equal(bmr_fetch_open(*s, &f, &e), 0);
+	assert_int_equal(bmr_fetch_open(*s, NULL, &f, &e), 0);
 	return f;
 }
 

@@ -30,7 +30,7 @@ static int prepare(void **state)
 	atomic_store(&progress.rewritten, 109);
 	atomic_store(&progress.workers, 3);
 	for (unsigned i = 0; i < BMR_STAGES; i++)
-		atomic_store(&progress.stage_ns[i], (i + 1) * 1500000000ull);
+		atomic_store(&progress.stages.ns[i], (i + 1) * 1500000000ull);
 	return 0;
 }
 
@@ -66,8 +66,9 @@ static void test_json(void **state)
 		"\"fetched\":101,\"decoded\":102,\"compared\":103,\"skipped\":104,\"zeroed\":105,"
 		"\"discarded\":106,\"written\":107,\"verified\":108,\"rewritten_bytes\":109,"
 		"\"workers\":3,",
-		"\"stages\":{\"fetch\":1.500,\"unpack\":3.000,\"hash\":4.500,\"write\":6.000,"
-		"\"read\":7.500,\"flush\":9.000,\"wait\":10.500}}\n",
+		"\"stages\":{\"fetch\":1.500,\"unpack\":3.000,\"hash\":4.500,\"pack\":6.000,"
+	        "\"write\":7.500,"
+		"\"read\":9.000,\"flush\":10.500,\"wait\":12.000}}\n",
 	};
 	char *text = printed(BMR_STATS_JSON);
 
@@ -97,7 +98,7 @@ static void test_csv(void **state)
 	                 0);
 	assert_non_null(strstr(text, ",stage_flush,stage_wait\n"));
 	assert_int_equal(strncmp(second, "restored,5000,2.500,2000,", 25), 0);
-	assert_non_null(strstr(second, ",9.000,10.500\n"));
+	assert_non_null(strstr(second, ",10.500,12.000\n"));
 	assert_int_equal(count(text, ','), count(second, ','));
 	assert_int_equal(count(second, '\0'), 0);
 	assert_string_equal(strchr(second, '\n'), "\n");
