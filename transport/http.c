@@ -30,10 +30,10 @@
 #define SKIP_MAX (256 * BMR_KIB)
 /* What is asked for before it is known how much is wanted, and at least. */
 #define WINDOW_LEAST (16 * BMR_KIB)
-/* So many reads in a row are one request each; from then on each request is for twice as much as
- * the one before, up to 2 ^ WINDOW_GROWTH reads. */
+/* So many reads in a row are one request each; each read after them makes the next request four
+ * times as large, up to 4 ^ WINDOW_GROWTH reads: over a long way every request is a pause. */
 #define STEADY_READS 4
-#define WINDOW_GROWTH 6
+#define WINDOW_GROWTH 8
 /* Long enough for any loaded machine to notice bmr_source_stop in time. */
 #define POLL_MS 1000
 
@@ -231,7 +231,7 @@ static uint64_t window(const struct http *h, size_t len)
 
 	if (len < WINDOW_LEAST)
 		len = WINDOW_LEAST;
-	return (uint64_t)len << (growth < WINDOW_GROWTH ? growth : WINDOW_GROWTH);
+	return (uint64_t)len << 2 * (growth < WINDOW_GROWTH ? growth : WINDOW_GROWTH);
 }
 
 static int start_http(struct http *h, uint64_t off, size_t len, struct http_answer *a,

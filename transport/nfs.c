@@ -2,7 +2,7 @@
 /* nfs.c - an image on an NFS server, version 3 or 4.
  *
  * A read sends all its requests at once: 512 KiB each, which every server takes (libnfs's version 4
- * loses the connection above 1 MiB) and eight of which fill a network with some delay.
+ * loses the connection above 1 MiB) and four of which, on each of four connections, fill a network with some delay.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -12,14 +12,14 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "base/clock.h"
 #include "base/err.h"
 #include "base/size.h"
-#include "base/clock.h"
 #include "transport/nfs_client.h"
 #include "transport/source_ops.h"
 
 #define REQUEST_SIZE (512 * BMR_KIB)
-#define REQUESTS 8
+#define REQUESTS 4
 #define CLOSE_MS 1000
 /* libnfs never renews its lease (RFC 7530, 9.5), which servers keep for 90 s or so. */
 #define V4_IDLE_MS 30000
@@ -279,7 +279,7 @@ static int nfs_source_open(const struct bmr_place *place, uint64_t off, struct b
 
 const struct bmr_source_ops bmr_nfs_ops = {
 	.block = REQUESTS * REQUEST_SIZE,
-	.depth = 2,
+	.depth = 4,
 	.open = nfs_source_open,
 	.read = nfs_source_read,
 	.close = nfs_source_close,

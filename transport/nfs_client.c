@@ -2,15 +2,18 @@
 #include "transport/nfs_client.h"
 
 #include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
+#include <sys/socket.h>
 
 #include "base/cleanup.h"
-#include "base/err.h"
 #include "base/clock.h"
+#include "base/err.h"
 #include "transport/resolve.h"
 
 /* While libnfs goes from one port to the next it has no descriptor to wait for. */
@@ -226,6 +229,23 @@ static int find_export(struct nfs_client *c, const struct nfs_query *q, const ch
 	return -1;
 }
 
+/* libnfs leaves Nagle's algorithm on: of several requests at once all but the first would wait for
+ * the answer to the first. */
+static void send_at_once(const struct nfs_client *c)
+{
+	int on = 1;
+
+	setsockopt(nfs_get_fd(c->ctx), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+}
+
+static int mount_by_version(struct nfs_client *c, const struct nfs_query *q, const char *address,
+                            uint64_t deadline, struct bmr_err *e)
+{
+	if (c->version == NFS_V4)
+		return mount_one(c, q, address, "/", deadline, e);
+	return find_export(c, q, address, deadline, e);
+}
+
 int bmr_nfs_mount(struct nfs_client *c, const struct bmr_place *place, int version,
                   uint64_t deadline, struct bmr_err *e)
 {
@@ -236,11 +256,11 @@ int bmr_nfs_mount(struct nfs_client *c, const struct bmr_place *place, int versi
 	c->version = version;
 	c->path = place->url->path;
 	bmr_nfs_query(place->url, &query);
-	if (bmr_resolve(place->url->host, deadline, place->stop_fd, address, e) < 0)
+	if (bmr_resolve(place->url->host, deadline, place->stop_fd, address, e) < 0 ||
+	    mount_by_version(c, &query, address, deadline, e) < 0)
 		return -1;
-	if (version == NFS_V4)
-		return mount_one(c, &query, address, "/", deadline, e);
-	return find_export(c, &query, address, deadline, e);
+	send_at_once(c);
+	return 0;
 }
 
 void bmr_nfs_close(struct nfs_client *c)

@@ -11,8 +11,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "base/err.h"
 #include "base/clock.h"
+#include "base/err.h"
 
 /* Belongs to the look-up's thread and to the one that waits; the last to leave frees it. */
 struct lookup {

@@ -11,8 +11,8 @@
 #include <curl/curl.h>
 
 #include "base/cleanup.h"
-#include "base/err.h"
 #include "base/clock.h"
+#include "base/err.h"
 #include "transport/http_answer.h"
 #include "transport/http_setup.h"
 #include "transport/sink_ops.h"

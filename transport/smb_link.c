@@ -14,8 +14,8 @@
 #include <sys/wait.h>
 
 #include "base/cleanup.h"
-#include "base/err.h"
 #include "base/clock.h"
+#include "base/err.h"
 #include "transport/resolve.h"
 #include "transport/smb_worker.h"
 

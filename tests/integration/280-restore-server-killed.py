@@ -15,7 +15,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "fixtures"))
 from servers import Ftp, Http, Https, Nfs, Smb     # noqa: E402
 
 MIB = 1 << 20
-SIZE = 24 * MIB
+SIZE = 64 * MIB            # more than the buffers of a connection hold
 BMR = os.environ.get("BMR") or str(Path(__file__).resolve().parents[2] / "build/bmr")
 
 
@@ -40,9 +40,9 @@ def interrupted(server, work, disk, between):
     if isinstance(server, Https):
         options.append(f"--cafile={server.cafile}")
     disk.write_bytes(os.urandom(SIZE))
-    child = subprocess.Popen([BMR, "restore", "--rate=6M", *options, server.url("image"), disk],
+    child = subprocess.Popen([BMR, "restore", "--rate=16M", *options, server.url("image"), disk],
                              stderr=subprocess.PIPE, text=True)
-    time.sleep(1.5)         # 9 MiB of 24: the rate makes it so
+    time.sleep(1.5)         # 24 MiB of 64: the rate makes it so
     if child.poll() is not None:
         die(f"{type(server).__name__}: over before the fault: {child.stderr.read()}")
     server.kill9()
