@@ -3,7 +3,7 @@
 # 310-image-format - bmr images are read by tools that are not ours, and by bmr from files and
 # streams; cut ones, and incremental ones without their base, give no disk.
 . "${0%/*}/lib.sh"
-need sfdisk zstd lz4 gzip python3
+need sfdisk zstd lz4 gzip python3 nbdkit nbdcopy qemu-img
 make_bmr=$FIX/make_bmr
 [ -x "$make_bmr" ] || fail "no fixture make_bmr; run make fixtures"
 export BMR_CACHE="${BMR_CACHE:-$HERE/../../build/cache}"
@@ -56,6 +56,12 @@ zstd -q -dc "$WORK/sparse.zst" | cmp - "$WORK/sparse"
 [ "$(stat -c %s "$WORK/sparse.zst")" -lt 60000 ] || fail "runs of zeros take too much"
 echo "zstd -t, zstd -l; 1.5 GiB of zeros in $(stat -c %s "$WORK/sparse.zst") bytes"
 
+# Network block devices, of what is stored as it is (nbdkit's gzip filter knows one member alone).
+nbdkit -r -U - file "$WORK/none" --run "nbdcopy \"\$uri\" '$WORK/by-nbdkit'"
+same "$WORK/by-nbdkit" "$raw"
+qemu-img compare -q -f raw -F raw "$WORK/none" "$raw" || fail "qemu-img sees another disk"
+rm "$WORK/by-nbdkit"
+echo "nbdkit and qemu-img over none: the same disk"
 
 # As streams, which bmr cannot ask for their tail.  The server ends by itself if this test fails.
 timeout 200 python3 "$HERE/../fixtures/serve" evil "$WORK" >"$WORK/server" &
