@@ -3,8 +3,8 @@
 
 The bound of a row is max(read the packed file, (decode + hash) / cores, write + read back).  It is
 generous to the machine: the kernel's own work counts as nothing, chunks of zeros are neither hashed
-nor written, what no file system uses is neither written nor read, and a byte is hashed once, twice
-with read-back.
+nor written, what no file system uses is neither written nor read, and a byte's SHA-256 is taken once
+and nothing else of it.
 """
 
 import os
@@ -97,7 +97,7 @@ def decode_seconds(file, found={}):
 
 def bound(parts, file, what, *, read_back, one_stream):
     decode = decode_seconds(file)
-    hashing = what.data / parts.hash * (2 if read_back else 1)
+    hashing = what.data / parts.hash
     writing = what.data / parts.write
     reading = (what.data + what.zero) / parts.read if read_back else 0
     return max(file.stat().st_size / parts.read, (decode + hashing) / parts.cores,
