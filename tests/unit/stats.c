@@ -67,7 +67,7 @@ static void test_json(void **state)
 		"\"discarded\":106,\"written\":107,\"verified\":108,\"rewritten_bytes\":109,"
 		"\"workers\":3,",
 		"\"stages\":{\"fetch\":1.500,\"unpack\":3.000,\"hash\":4.500,\"pack\":6.000,"
-	        "\"write\":7.500,"
+		"\"write\":7.500,"
 		"\"read\":9.000,\"flush\":10.500,\"wait\":12.000}}\n",
 	};
 	char *text = printed(BMR_STATS_JSON);
