@@ -17,9 +17,9 @@
 #include <curl/curl.h>
 
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "base/err.h"
 #include "base/size.h"
-#include "base/clock.h"
 #include "transport/http_answer.h"
 #include "transport/http_setup.h"
 #include "transport/source_ops.h"

@@ -5,9 +5,9 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/err.h"
 #include "base/log.h"
-#include "base/clock.h"
 
 void bmr_retry_begin(struct bmr_retry *r, struct bmr_log *log, unsigned timeout_ms,
                      unsigned retries, int stop_fd)

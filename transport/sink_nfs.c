@@ -10,9 +10,9 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "base/clock.h"
 #include "base/err.h"
 #include "base/size.h"
-#include "base/clock.h"
 #include "transport/nfs_client.h"
 #include "transport/sink_ops.h"
 

@@ -8,11 +8,11 @@
 #include <sys/eventfd.h>
 
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "base/err.h"
 #include "base/log.h"
 #include "base/size.h"
 #include "transport/beside.h"
-#include "base/clock.h"
 #include "transport/retry.h"
 #include "transport/source_ops.h"
 #include "transport/url.h"

@@ -11,9 +11,9 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/err.h"
 #include "base/log.h"
-#include "base/clock.h"
 #include "transport/retry.h"
 
 struct notes {
