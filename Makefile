@@ -127,7 +127,7 @@ netboot: $(boot)/initrd.img
 fixtures: $(fixtures)
 
 unit: $(unit_tests)
-	UNIT_TIMEOUT=300 tests/run-unit $(unit_tests)
+	tests/run-unit $(unit_tests)
 
 integration: $(OUT)/bmr $(fixtures)
 	BMR=$(CURDIR)/$(OUT)/bmr FIX=$(CURDIR)/$(OUT)/fixtures tests/run-integration $(if $(CASES),'$(CASES)')
