@@ -164,11 +164,41 @@ static void test_room(void **state)
 	assert_int_equal(chunk, BMR_REGIONS * BMR_REGION_CHUNKS);
 }
 
+/* A sum stays with its chunk, and a region that is begun anew has none. */
+static void test_sums(void **state)
+{
+	uint32_t far = BMR_REGIONS * BMR_REGION_CHUNKS + 5; /* takes the place of chunk 5 */
+	struct bmr_checksum sum;
+	struct bmr_regions r;
+	uint32_t chunk = 0;
+	uint32_t most = 0;
+
+	(void)state;
+	bmr_regions_init(&r, far + 1, true);
+	for (uint32_t i = 0; i < 2; i++) {
+		bmr_regions_next(&r, true, &chunk, &most);
+		bmr_regions_begin(&r, most);
+	}
+	for (uint32_t i = 0; i < 2 * BMR_REGION_CHUNKS; i++)
+		bmr_regions_keep(&r, i, &(struct bmr_checksum){{i, ~(uint64_t)i}});
+	for (uint32_t i = 0; i < 2 * BMR_REGION_CHUNKS; i++) {
+		sum = bmr_regions_sum(&r, i);
+		assert_true(sum.words[0] == i && sum.words[1] == ~(uint64_t)i);
+	}
+	for (uint32_t i = 0; i < 2 * BMR_REGION_CHUNKS; i++)
+		bmr_regions_finish(&r, i, false);
+	while (bmr_regions_next(&r, true, &chunk, &most) == BMR_JOB_CHUNKS && chunk + most <= far)
+		bmr_regions_begin(&r, most);
+	sum = bmr_regions_sum(&r, far);
+	assert_true(sum.words[0] == 0 && sum.words[1] == 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_all_orders),
 		cmocka_unit_test(test_room),
+		cmocka_unit_test(test_sums),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
