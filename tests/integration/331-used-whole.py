@@ -14,7 +14,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "fixtures"))
 from used_case import (EXT4, KINDS, FOLDER, MIB, USED_MAP, compare, expect_whole, fail, fill,
-                       loop, mounted, no_leftovers, one_partition, run, run_tests, trash, used_of)
+                       loop, make_luks, mounted, no_leftovers, one_partition, run, run_tests, trash,
+                       used_of)
 
 
 # --- what is whole ---
@@ -35,8 +36,7 @@ def test_whole():
     expect_whole(disk, size, "swsuspend has no map")
     with loop(disk, 1, size) as device:
         run("wipefs", "-qa", device)
-        subprocess.run(["cryptsetup", "luksFormat", "-q", "--type", "luks1", "--pbkdf-force-iterations",
-                        "1000", device, "-"], input="secret", text=True, check=True)
+        make_luks(device)
     expect_whole(disk, size, "crypto_LUKS has no map")
     disk.unlink()
     for name, at, byte in (("fat32", 65, b"\1"), ("fat16", 37, b"\1"), ("exfat", 106, b"\2")):

@@ -7,12 +7,8 @@ import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "fixtures"))
-from used_case import (EXT4, XFS, CONTENT, FOLDER, MIB, REPORT, LVM_CONFIG, compare,
-                       expect_whole, fail, loop, new_disk, run, run_tests, table, trash, used_of)
-
-
-def lvm(*args):
-    return run(args[0], "--config", LVM_CONFIG, "--driverloaded", "n", *args[1:])
+from used_case import (EXT4, XFS, CONTENT, FOLDER, MIB, REPORT, compare,
+                       expect_whole, fail, loop, lvm, new_disk, run, run_tests, table, trash, used_of)
 
 
 def test_lvm():

@@ -10,8 +10,8 @@ import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "fixtures"))
-from used_case import (EXT4, XFS, FOLDER, KINDS, CONTENT, LVM_CONFIG, MIB, JUNK, REPORT, compare, fail,
-                       layout, loop, new_disk, run, run_tests, table, used_of)
+from used_case import (EXT4, XFS, FOLDER, KINDS, CONTENT, MIB, JUNK, REPORT, compare, compare_mbr, fail,
+                       layout, loop, lvm, make_luks, mbr_disk, new_disk, run, run_tests, table, used_of)
 
 BMR = os.environ.get("BMR", str(Path(__file__).resolve().parents[2] / "build/bmr"))
 IMAGE = FOLDER / "image.zst"
@@ -66,28 +66,12 @@ def test_kinds():
 
 
 def test_mbr():
-    """Primary, extended and logical ones, and swap."""
-    disk = new_disk("mbr", 300)
-    table(disk, f"start=2048, size={40 * 2048}, type=83, bootable\n"
-                f"start={42 * 2048}, size={250 * 2048}, type=5\n"
-                f"start={44 * 2048}, size={60 * 2048}, type=83\n"
-                f"start={200 * 2048}, size={40 * 2048}, type=82\n", "dos")
-    for start, size in ((1, 40), (44, 60)):
-        with loop(disk, start, size) as device:
-            EXT4.make(device, 12)
-    with loop(disk, 200, 40) as device:
-        run("mkswap", "-L", "swap-of-mbr", device)
-    with open(disk, "r+b") as f:        # where a boot loader lies
+    """Primary, extended and logical ones, swap, and what lies where a boot loader does."""
+    disk = mbr_disk()
+    with open(disk, "r+b") as f:
         f.seek(512)
         f.write(os.urandom(62 * 512))
-    restored = round_trip(disk)
-    for start, size in ((1, 40), (44, 60)):
-        compare(EXT4, disk, restored, start, size, "mbr")
-    with loop(restored, 200, 40, read_only=True) as device:
-        if "swap-of-mbr" not in run("blkid", "-p", device).stdout:
-            fail("the swap space is lost")
-    if layout(restored) != layout(disk):
-        fail("mbr: the table is another one")
+    compare_mbr(disk, round_trip(disk))
     disk.unlink()
 
 
@@ -96,8 +80,7 @@ def test_luks():
     disk = new_disk("luks", 66)
     table(disk, f"start=2048, size={64 * 2048}\n")
     with loop(disk, 1, 64) as device:
-        subprocess.run(["cryptsetup", "luksFormat", "-q", "--type", "luks1", "--pbkdf-force-iterations",
-                        "1000", device, "-"], input="secret", text=True, check=True)
+        make_luks(device)
         with open(device, "r+b") as f:
             f.seek(8 * MIB)
             f.write(os.urandom(4 * MIB))
@@ -113,13 +96,11 @@ def test_lvm():
     disk = new_disk("lvm", 500)
     table(disk, f"start=2048, size={490 * 2048}\n")
     with loop(disk, 1, 490) as device:
-        def lvm(*args):
-            return run(args[0], "--config", LVM_CONFIG, "--driverloaded", "n", "--devices", device,
-                       *args[1:])
-        lvm("pvcreate", "-qq", device)
-        lvm("vgcreate", "-qq", "vg", device)
+        only = ("--devices", device, "-qq")
+        lvm("pvcreate", *only, device)
+        lvm("vgcreate", *only, "vg", device)
         for name, size in (("root", 80), ("data", 320)):
-            lvm("lvcreate", "-qq", "-an", "-Zn", "-Wn", "-L", f"{size}M", "-n", name, "vg")
+            lvm("lvcreate", *only, "-an", "-Zn", "-Wn", "-L", f"{size}M", "-n", name, "vg")
     places = ((EXT4, 2, 80), (XFS, 82, 320))
     for kind, start, size in places:
         with loop(disk, start, size) as device:
@@ -128,8 +109,7 @@ def test_lvm():
     for kind, start, size in places:
         compare(kind, disk, restored, start, size, "lvm")
     with loop(restored, 1, 490, read_only=True) as device:
-        said = run("lvs", "--config", LVM_CONFIG, "--driverloaded", "n", "--devices", device, "--readonly",
-                   "--noheadings", "-o", "lv_name").stdout
+        said = lvm("lvs", "--devices", device, "--readonly", "--noheadings", "-o", "lv_name").stdout
         if "root" not in said or "data" not in said:
             fail(f"lvm: volumes are lost: {said}")
     disk.unlink()
