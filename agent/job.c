@@ -194,11 +194,13 @@ void bmr_job_watch(struct bmr_job *job)
 	bmr_screen_watch(job->session->screen, &job->progress, file, disk, &ignored);
 }
 
-const char *bmr_job_next_text(const struct bmr_session *s, char *buf, size_t len)
+const char *bmr_job_next_text(const struct bmr_session *s, bool good, char *buf, size_t len)
 {
+	const struct bmr_params *p = &s->options->params;
+
 	if (!s->live)
 		return "";
 	snprintf(buf, len, "\nbmr: next: %s",
-	         bmr_finish_text((enum bmr_finish)s->options->params.finish));
+	         bmr_finish_text((enum bmr_finish)(good ? p->finish : p->onfail)));
 	return buf;
 }

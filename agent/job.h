@@ -45,7 +45,8 @@ int bmr_job_check_target(struct bmr_job *job, const struct bmr_target_info *targ
 /* Say what a restore to this target would do.  Errors: the target's, for it is looked at (compare=auto). */
 int bmr_job_plan(struct bmr_job *job, const struct bmr_target_info *target, struct bmr_err *e);
 
-/* Restore with progress, and say "restored" once it is proven.  Errors: bmr_restore_run's. */
+/* Restore with progress, make the disk ready (ready.h), and say "restored" once it is proven.
+ * Returns 0; BMR_EXIT_NOT_READY: restored, but not ready.  Errors: bmr_restore_run's. */
 int bmr_job_restore(struct bmr_job *job, const struct bmr_target_info *target, struct bmr_err *e);
 
 /* Verify with progress; target NULL: the image alone.  Says "verified".

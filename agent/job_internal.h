@@ -3,6 +3,7 @@
 #ifndef BMR_AGENT_JOB_INTERNAL_H
 #define BMR_AGENT_JOB_INTERNAL_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -16,8 +17,9 @@ struct bmr_target_info;
 /* "2,147,483,648 bytes (2.00 GiB)"; returns buf. */
 char *bmr_job_bytes_text(uint64_t bytes, char *buf, size_t len);
 
-/* In the live system the machine does something next: "\nbmr: next: reboot"; else "". */
-const char *bmr_job_next_text(const struct bmr_session *s, char *buf, size_t len);
+/* In the live system the machine does something next, after a good end or another:
+ * "\nbmr: next: reboot"; else "". */
+const char *bmr_job_next_text(const struct bmr_session *s, bool good, char *buf, size_t len);
 
 void bmr_job_show_target(struct bmr_job *job, const struct bmr_target_info *target);
 

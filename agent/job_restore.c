@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "agent/job_internal.h"
+#include "agent/ready.h"
 #include "agent/session.h"
 #include "agent/stats.h"
 #include "base/clock.h"
@@ -130,6 +131,7 @@ struct outcome { /* for the last event and the last words */
 	const char *target;
 	const struct bmr_restore_result *result;
 	struct bmr_stats stats;
+	unsigned not_ready; /* steps after the proof that were ordered and failed */
 };
 
 static void add_outcome(void *ctx, struct bmr_json *j)
@@ -146,7 +148,8 @@ static void add_outcome(void *ctx, struct bmr_json *j)
 	bmr_json_bool(j, "already", o->result->already);
 	bmr_json_number(j, "rewritten", o->result->rewritten);
 	bmr_stats_add(&o->stats, j);
-	bmr_json_number(j, "exit", 0);
+	bmr_json_number(j, "not_ready", o->not_ready);
+	bmr_json_number(j, "exit", o->not_ready ? BMR_EXIT_NOT_READY : 0);
 }
 
 static const char *restored_words(const struct bmr_restore_result *result)
@@ -167,13 +170,14 @@ static void say_restored(const struct outcome *o)
 
 	if (o->result->has_sha256)
 		bmr_digest_text(&o->result->sha256, digest);
-	snprintf(title, sizeof title, "bmr: restored %s", o->target);
+	snprintf(title, sizeof title, "bmr: restored %s%s", o->target,
+	         o->not_ready ? ", but NOT all that was ordered after it" : "");
 	snprintf(lines, sizeof lines, "bmr: %s, %s, %.1f s, memory %s\nbmr: sha256 %s%s",
 	         bmr_job_bytes_text(o->result->size, bytes, sizeof bytes),
 	         restored_words(o->result), o->stats.seconds,
 	         bmr_size_text(bmr_stats_peak_memory(), memory, sizeof memory), digest,
-	         bmr_job_next_text(o->job->session, next, sizeof next));
-	bmr_screen_result(o->job->session->screen, true, title, lines);
+	         bmr_job_next_text(o->job->session, o->not_ready == 0, next, sizeof next));
+	bmr_screen_result(o->job->session->screen, o->not_ready == 0, title, lines);
 }
 
 int bmr_job_restore(struct bmr_job *job, const struct bmr_target_info *target, struct bmr_err *e)
@@ -200,13 +204,14 @@ int bmr_job_restore(struct bmr_job *job, const struct bmr_target_info *target, s
 	bmr_screen_unwatch(s->screen);
 	if (rc < 0)
 		return -1;
-	outcome =
-		(struct outcome){job,
-	                         target->path,
-	                         &result,
-	                         {"restored", &job->progress, result.size, bmr_clock_s() - begun}};
+	outcome = (struct outcome){job,
+	                           target->path,
+	                           &result,
+	                           {"restored", &job->progress, result.size, bmr_clock_s() - begun},
+	                           0};
+	outcome.not_ready = bmr_ready_run(s, target, result.size);
 	bmr_events_send(s->events, "restored", add_outcome, &outcome);
 	say_restored(&outcome);
 	bmr_stats_print(&outcome.stats, s->options, stdout);
-	return 0;
+	return outcome.not_ready ? BMR_EXIT_NOT_READY : 0;
 }

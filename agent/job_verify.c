@@ -73,7 +73,7 @@ static void say_verified(const struct outcome *o)
 	title_of(r, title, sizeof title);
 	snprintf(lines, sizeof lines, "bmr: %s, %.1f s\nbmr: sha256 %s%s",
 	         bmr_job_bytes_text(r->size, bytes, sizeof bytes), o->seconds, digest,
-	         bmr_job_next_text(o->job->session, next, sizeof next));
+	         bmr_job_next_text(o->job->session, true, next, sizeof next));
 	bmr_screen_result(o->job->session->screen, true, title, lines);
 }
 

@@ -45,6 +45,11 @@ enum kind {
 #define WORDS_blocks "used|all"
 #define WORDS_live "no|yes"
 #define WORDS_replace "no|yes"
+#define WORDS_duplicates "refuse|allow"
+#define WORDS_grow "no|last"
+#define WORDS_identity "keep|new"
+#define WORDS_bootentry "auto|yes|no"
+#define WORDS_bootnext "no|disk|efi|ipmi"
 #define WORDS_sidecar "auto|no|yes"
 
 static const struct bmr_param_info table[] = {
@@ -105,6 +110,19 @@ static const struct {
 	{"sidecar", "auto", BMR_SWITCH_AUTO},
 	{"sidecar", "no", BMR_SWITCH_NO},
 	{"sidecar", "yes", BMR_SWITCH_YES},
+	{"duplicates", "refuse", BMR_DUPLICATES_REFUSE},
+	{"duplicates", "allow", BMR_DUPLICATES_ALLOW},
+	{"grow", "no", BMR_GROW_NO},
+	{"grow", "last", BMR_GROW_LAST},
+	{"identity", "keep", BMR_IDENTITY_KEEP},
+	{"identity", "new", BMR_IDENTITY_NEW},
+	{"bootentry", "auto", BMR_SWITCH_AUTO},
+	{"bootentry", "yes", BMR_SWITCH_YES},
+	{"bootentry", "no", BMR_SWITCH_NO},
+	{"bootnext", "no", BMR_BOOTNEXT_NO},
+	{"bootnext", "disk", BMR_BOOTNEXT_DISK},
+	{"bootnext", "efi", BMR_BOOTNEXT_EFI},
+	{"bootnext", "ipmi", BMR_BOOTNEXT_IPMI},
 };
 
 const struct bmr_param_info *bmr_params_table(size_t *count)

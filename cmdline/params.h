@@ -69,6 +69,24 @@ enum bmr_blocks {
 	BMR_BLOCKS_USED,
 	BMR_BLOCKS_ALL
 };
+enum bmr_duplicates {
+	BMR_DUPLICATES_REFUSE,
+	BMR_DUPLICATES_ALLOW
+};
+enum bmr_grow {
+	BMR_GROW_NO,
+	BMR_GROW_LAST
+};
+enum bmr_identity {
+	BMR_IDENTITY_KEEP,
+	BMR_IDENTITY_NEW
+};
+enum bmr_bootnext {
+	BMR_BOOTNEXT_NO,
+	BMR_BOOTNEXT_DISK, /* EFI where there is one, else IPMI */
+	BMR_BOOTNEXT_EFI,
+	BMR_BOOTNEXT_IPMI
+};
 enum bmr_switch {
 	BMR_SWITCH_NO,
 	BMR_SWITCH_YES,
