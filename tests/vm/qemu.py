@@ -17,6 +17,7 @@ Time limits are for a machine with a core for each guest; BMR_PATIENCE=3 makes a
 times longer.
 """
 
+import contextlib
 import ctypes
 import functools
 import json
@@ -94,15 +95,43 @@ class Disk:
 
 
 @dataclass
-class Network:
-    """User-mode network: the guest gets 10.0.2.15 by DHCP and reaches the host's 127.0.0.1 as
-    10.0.2.2.  restrict: no packet leaves, a black hole with DHCP."""
-    restrict: bool = False
-    mac: str = "52:54:00:62:6d:72"
+class Nic:
+    """A network card; a subclass says what its cable leads to.
 
-    def argv(self):
-        return ["-netdev", f"user,id=net0,restrict={_switch(self.restrict)}",
-                "-device", f"virtio-net-pci,netdev=net0,mac={self.mac},romfile="]
+    model     virtio-net-pci, e1000, ...
+    rom       what is in its ROM: "" nothing, "ipxe" QEMU's own iPXE for this model, or a file
+    boot      position in the firmware's boot order; None leaves it to the firmware
+    link      whether a cable is in it when the machine starts; later: Machine.link()
+    """
+    mac: str = "52:54:00:62:6d:72"
+    model: str = "virtio-net-pci"
+    rom: str = ""
+    boot: int | None = None
+    link: bool = True
+
+    def backend(self, number):
+        """QEMU's -netdev for the card net0, net1, ..."""
+        raise NotImplementedError
+
+    def inside(self):
+        """A context: QEMU is started in it."""
+        return contextlib.nullcontext()
+
+    def argv(self, number=0):
+        options = f"{self.model},netdev=net{number},mac={self.mac}"
+        options += "" if self.rom == "ipxe" else f",romfile={_escape(self.rom)}"
+        options += f",bootindex={self.boot}" if self.boot is not None else ""
+        return ["-netdev", self.backend(number), "-device", options]
+
+
+@dataclass
+class Network(Nic):
+    """User-mode network: the guest gets 10.0.2.15 by DHCP and reaches the host's 127.0.0.1 as
+    10.0.2.2.  restrict: no packet leaves, a black hole with DHCP.  Real ones: net.Lan.tap()."""
+    restrict: bool = False
+
+    def backend(self, number):
+        return f"user,id=net{number},restrict={_switch(self.restrict)}"
 
 
 def _switch(value):
@@ -228,17 +257,20 @@ class Machine:
     memory    MiB
     cdrom     ISO file in a CD drive
     kernel, initrd, append    direct boot, without firmware
+    network   a Nic, several, or None for a machine without
     incoming  file made by save_state(): go on from there instead of booting
+    reboots   a reboot of the guest starts it again; else it ends the machine
     """
 
     def __init__(self, work, name, *, firmware="bios", memory=512, disks=(), cdrom=None,
                  kernel=None, initrd=None, append=None, network=Network(), incoming=None,
-                 extra=()):
+                 reboots=False, extra=()):
         self.name = name
+        self._nics = [network] if isinstance(network, Nic) else list(network or ())
         self.work = Path(work)
         self.log = self.work / f"{name}.log"
         self._options = dict(firmware=firmware, memory=memory, disks=list(disks), cdrom=cdrom,
-                             kernel=kernel, initrd=initrd, append=append, network=network,
+                             kernel=kernel, initrd=initrd, append=append, reboots=reboots,
                              incoming=incoming, extra=list(extra))
         self._process = None
         self.serial = None
@@ -258,7 +290,10 @@ class Machine:
         console, console_qemu = socket.socketpair()
         control, control_qemu = socket.socketpair()
         argv = self._argv(console_qemu.fileno(), control_qemu.fileno())
-        with open(self.work / f"{self.name}.qemu", "ab") as errors:
+        with (open(self.work / f"{self.name}.qemu", "ab") as errors,
+              contextlib.ExitStack() as places):
+            for nic in self._nics:
+                places.enter_context(nic.inside())
             errors.write((" ".join(argv) + "\n").encode())
             errors.flush()
             self._process = subprocess.Popen(
@@ -269,6 +304,9 @@ class Machine:
         control_qemu.close()
         self.serial = Serial(console, self.log)
         self.qmp = Qmp(control)
+        for number, nic in enumerate(self._nics):
+            if not nic.link:
+                self.link(number, False)
         return self
 
     def kill(self):
@@ -337,6 +375,10 @@ class Machine:
         for name in names:
             self.qmp("send-key", keys=[{"type": "qcode", "data": name}])
 
+    def link(self, number, up):
+        """Put the cable into a network card (0 is the first), or pull it."""
+        self.qmp("set_link", name=f"net{number}", up=up)
+
     def pause(self):
         self.qmp("stop")
 
@@ -378,7 +420,8 @@ class Machine:
     def _argv(self, console_fd, control_fd):
         options = self._options
         argv = ["qemu-system-x86_64", "-nodefaults", "-no-user-config", *accelerator(), "-smp",
-                "2", "-m", str(options["memory"]), "-vga", "std", "-display", "none", "-no-reboot"]
+                "2", "-m", str(options["memory"]), "-vga", "std", "-display", "none"]
+        argv += [] if options["reboots"] else ["-no-reboot"]
         argv += self._firmware(options["firmware"])
         argv += ["-chardev", f"socket,id=console,fd={console_fd}", "-serial", "chardev:console",
                  "-chardev", f"socket,id=control,fd={control_fd}", "-mon",
@@ -389,10 +432,9 @@ class Machine:
             argv += ["-drive", f"if=none,id=cd,format=raw,media=cdrom,readonly=on,"
                      f"file={_escape(options['cdrom'])}", "-device",
                      "ide-cd,bus=ide.5,drive=cd,bootindex=9"]
-        if options["network"]:
-            argv += options["network"].argv()
-        else:
-            argv += ["-nic", "none"]
+        argv += [] if self._nics else ["-nic", "none"]
+        for number, nic in enumerate(self._nics):
+            argv += nic.argv(number)
         for name in ("kernel", "initrd", "append"):
             if options[name]:
                 argv += [f"-{name}", str(options[name])]
