@@ -4,7 +4,6 @@
 #include <inttypes.h>
 #include <libgen.h>
 #include <string.h>
-#include <sys/random.h>
 #include <sys/stat.h>
 #include <time.h>
 
@@ -138,16 +137,6 @@ void bmr_capture_close_base(struct bmr_capture_task *t)
 
 /* --- head and facts --- */
 
-/* RFC 9562, version 4. */
-static int make_id(uint8_t id[BMR_ID_SIZE], struct bmr_err *e)
-{
-	if (getrandom(id, BMR_ID_SIZE, 0) != BMR_ID_SIZE)
-		return bmr_err_set(e, BMR_E_NOMEM, 0, "the kernel gives no random bytes");
-	id[6] = (uint8_t)((id[6] & 0x0f) | 0x40);
-	id[8] = (uint8_t)((id[8] & 0x3f) | 0x80);
-	return 0;
-}
-
 static int make_manifest(struct bmr_capture_task *t, struct bmr_err *e)
 {
 	const struct bmr_manifest *base = t->base_manifest;
@@ -166,7 +155,7 @@ static int make_manifest(struct bmr_capture_task *t, struct bmr_err *e)
 		memcpy(head.base_id, base->head.id, BMR_ID_SIZE);
 		head.base_root = base->root;
 	}
-	if (make_id(head.id, e) < 0 || bmr_manifest_new(&head, &t->manifest, e) < 0)
+	if (bmr_id_new(head.id, e) < 0 || bmr_manifest_new(&head, &t->manifest, e) < 0)
 		return -1;
 	return bmr_capture_facts(t->manifest, t->info.is_file ? NULL : &t->disk, t->params->base,
 	                         e);

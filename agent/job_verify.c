@@ -95,18 +95,6 @@ static void take_stream(const struct bmr_verify_result *result, struct bmr_verif
 	snprintf(list->chunks[0].reason, sizeof list->chunks[0].reason, "its content is another");
 }
 
-static int expect_sha256(const struct bmr_job *job, const struct bmr_digest_value *found,
-                         struct bmr_err *e)
-{
-	char want[BMR_DIGEST_TEXT_SIZE];
-	char have[BMR_DIGEST_TEXT_SIZE];
-
-	if (!job->has_sha256 || bmr_digest_equal(found, &job->sha256))
-		return 0;
-	return bmr_err_set(e, BMR_E_DATA, 0, "the image's SHA-256 is %s, not the expected %s",
-	                   bmr_digest_text(found, have), bmr_digest_text(&job->sha256, want));
-}
-
 static int verify_stream(struct bmr_job *job, struct bmr_verify_result *result,
                          struct bmr_verify_report *r, struct bmr_err *e)
 {
@@ -124,7 +112,8 @@ static int verify_stream(struct bmr_job *job, struct bmr_verify_result *result,
 	bmr_job_watch(job);
 	if (bmr_verify_run(&verify, result, e) < 0)
 		return -1;
-	if (result->differing == 0 && expect_sha256(job, &result->sha256, e) < 0)
+	if (job->has_sha256 && result->differing == 0 &&
+	    bmr_digest_expect(&result->sha256, &job->sha256, e) < 0)
 		return -1;
 	take_stream(result, r);
 	return 0;
@@ -203,7 +192,7 @@ static int check_sha256(const struct bmr_job *job, struct bmr_err *e)
 		return bmr_err_set(e, BMR_E_USAGE, 0,
 		                   "the image carries no SHA-256 of the whole disk: sha256= cannot "
 		                   "be compared");
-	return expect_sha256(job, &m->sha256, e);
+	return bmr_digest_expect(&m->sha256, &job->sha256, e);
 }
 
 /* What bmr_load_manifest checks is proven since the image was opened. */

@@ -75,6 +75,18 @@ bool bmr_digest_equal(const struct bmr_digest_value *a, const struct bmr_digest_
 	return memcmp(a->bytes, b->bytes, sizeof a->bytes) == 0;
 }
 
+int bmr_digest_expect(const struct bmr_digest_value *found, const struct bmr_digest_value *want,
+                      struct bmr_err *e)
+{
+	char have_text[BMR_DIGEST_TEXT_SIZE];
+	char want_text[BMR_DIGEST_TEXT_SIZE];
+
+	if (!want || bmr_digest_equal(found, want))
+		return 0;
+	return bmr_err_set(e, BMR_E_DATA, 0, "the image's SHA-256 is %s, not the expected %s",
+	                   bmr_digest_text(found, have_text), bmr_digest_text(want, want_text));
+}
+
 char *bmr_digest_text(const struct bmr_digest_value *value, char text[BMR_DIGEST_TEXT_SIZE])
 {
 	for (size_t i = 0; i < BMR_DIGEST_SIZE; i++)

@@ -33,6 +33,10 @@ int bmr_digest_of(struct bmr_digest *d, const void *data, size_t len, struct bmr
 
 bool bmr_digest_equal(const struct bmr_digest_value *a, const struct bmr_digest_value *b);
 
+/* found must be what was expected; want NULL: nothing was.  Errors: BMR_E_DATA names both. */
+int bmr_digest_expect(const struct bmr_digest_value *found, const struct bmr_digest_value *want,
+                      struct bmr_err *e);
+
 /* 64 lower-case hexadecimal digits and a NUL; returns text. */
 char *bmr_digest_text(const struct bmr_digest_value *value, char text[BMR_DIGEST_TEXT_SIZE]);
 

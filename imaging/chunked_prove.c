@@ -115,8 +115,6 @@ static int read_raw(struct bmr_chunked *c, uint32_t chunk, uint32_t len, struct 
 static int check_digest(struct bmr_chunked *c, struct bmr_err *e)
 {
 	struct bmr_chunked_worker *w = &c->workers[0];
-	char want[BMR_DIGEST_TEXT_SIZE];
-	char have[BMR_DIGEST_TEXT_SIZE];
 	struct bmr_digest_value found;
 
 	if (!c->r->sha256)
@@ -128,12 +126,9 @@ static int check_digest(struct bmr_chunked *c, struct bmr_err *e)
 		    bmr_digest_add(w->digest, w->data, len, e) < 0)
 			return -1;
 	}
-	if (bmr_digest_finish(w->digest, &found, e) < 0)
-		return -1;
-	if (bmr_digest_equal(&found, c->r->sha256))
-		return 0;
-	return bmr_err_set(e, BMR_E_DATA, 0, "the image's SHA-256 is %s, not the expected %s",
-	                   bmr_digest_text(&found, have), bmr_digest_text(c->r->sha256, want));
+	return bmr_digest_finish(w->digest, &found, e) < 0
+	               ? -1
+	               : bmr_digest_expect(&found, c->r->sha256, e);
 }
 
 int bmr_chunked_prove(struct bmr_chunked *c, struct bmr_err *e)

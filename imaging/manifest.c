@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 
 #include "base/cleanup.h"
 #include "base/err.h"
@@ -420,6 +421,15 @@ const char *bmr_pack_name(enum bmr_codec_id pack)
 	};
 
 	return names[pack];
+}
+
+int bmr_id_new(uint8_t id[BMR_ID_SIZE], struct bmr_err *e)
+{
+	if (getrandom(id, BMR_ID_SIZE, 0) != BMR_ID_SIZE)
+		return bmr_err_set(e, BMR_E_NOMEM, 0, "the kernel gives no random bytes");
+	id[6] = (uint8_t)((id[6] & 0x0f) | 0x40);
+	id[8] = (uint8_t)((id[8] & 0x3f) | 0x80);
+	return 0;
 }
 
 char *bmr_id_text(const uint8_t id[BMR_ID_SIZE], char text[BMR_ID_TEXT_SIZE])

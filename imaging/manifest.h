@@ -151,6 +151,8 @@ const char *bmr_manifest_get(const struct bmr_manifest *m, const char *name);
 uint64_t bmr_manifest_bytes(const struct bmr_manifest *m, enum bmr_chunk_kind kind);
 /* "zstd", "gzip", "lz4", "none". */
 const char *bmr_pack_name(enum bmr_codec_id pack);
+/* A new random id (RFC 9562, version 4).  Errors: BMR_E_NOMEM (the kernel gives no random bytes). */
+int bmr_id_new(uint8_t id[BMR_ID_SIZE], struct bmr_err *e);
 char *bmr_id_text(const uint8_t id[BMR_ID_SIZE], char text[BMR_ID_TEXT_SIZE]);
 
 /* --- bytes --- */

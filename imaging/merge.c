@@ -1,13 +1,11 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "imaging/merge.h"
 
-#include <errno.h>
 #include <inttypes.h>
 #include <pthread.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
 
 #include "base/clock.h"
 #include "base/err.h"
@@ -287,15 +285,6 @@ static int copy_chunks(const struct bmr_merge *m, struct bmr_writer *w,
 
 /* --- the new manifest --- */
 
-static int new_id(uint8_t id[BMR_ID_SIZE], struct bmr_err *e)
-{
-	if (getrandom(id, BMR_ID_SIZE, 0) != BMR_ID_SIZE)
-		return bmr_err_set(e, BMR_E_NOMEM, errno, "cannot make an id for the image");
-	id[6] = (id[6] & 0x0f) | 0x40; /* RFC 4122, 4.4 */
-	id[8] = (id[8] & 0x3f) | 0x80;
-	return 0;
-}
-
 static int copy_facts(const struct bmr_manifest *from, struct bmr_manifest *to, struct bmr_err *e)
 {
 	char id[BMR_ID_TEXT_SIZE];
@@ -319,7 +308,7 @@ static int new_manifest(const struct bmr_merge *m, struct bmr_manifest **out, st
 	head.has_base = false;
 	memset(head.base_id, 0, sizeof head.base_id);
 	memset(&head.base_root, 0, sizeof head.base_root);
-	if (new_id(head.id, e) < 0 || bmr_manifest_new(&head, out, e) < 0)
+	if (bmr_id_new(head.id, e) < 0 || bmr_manifest_new(&head, out, e) < 0)
 		return -1;
 	(*out)->has_sha256 = newest->has_sha256;
 	(*out)->sha256 = newest->sha256;

@@ -52,18 +52,6 @@ int bmr_restore_check(const struct bmr_image *image, const struct bmr_target_inf
 
 /* --- step 4: is it right? --- */
 
-static int check_digest(const struct bmr_restore *r, const struct bmr_digest_value *found,
-                        struct bmr_err *e)
-{
-	char want[BMR_DIGEST_TEXT_SIZE];
-	char have[BMR_DIGEST_TEXT_SIZE];
-
-	if (!r->sha256 || bmr_digest_equal(r->sha256, found))
-		return 0;
-	return bmr_err_set(e, BMR_E_DATA, 0, "the image's SHA-256 is %s, not the expected %s",
-	                   bmr_digest_text(found, have), bmr_digest_text(r->sha256, want));
-}
-
 /* While a file is open its replacement cannot be seen.  A server that has gone since is no reason
  * to throw away what came whole. */
 static int check_unchanged(const struct bmr_restore *r, struct bmr_chunked *chunked,
@@ -112,7 +100,7 @@ static int restore_body(struct run *run, struct bmr_restore_result *result, stru
 	    bmr_target_set_size(steps->target, r->image->at_least, e) < 0 ||
 	    bmr_body_write(run->body, steps->target, &pipe, e) < 0 ||
 	    bmr_image_check_size(r->image, pipe.size, r->target->sector, e) < 0 ||
-	    check_digest(r, &pipe.sha256, e) < 0 ||
+	    bmr_digest_expect(&pipe.sha256, r->sha256, e) < 0 ||
 	    bmr_target_set_size(steps->target, pipe.size, e) < 0 ||
 	    settle(r, steps, pipe.size, e) < 0)
 		return -1;
@@ -185,7 +173,7 @@ static int read_first(const struct bmr_restore *r, struct bmr_image *image, cons
 	bmr_restore_enter(r, BMR_PHASE_MEASURE);
 	if (bmr_pipe_run(&pipe, &result, e) < 0 ||
 	    bmr_image_check_size(image, result.size, r->target->sector, e) < 0 ||
-	    check_digest(r, &result.sha256, e) < 0)
+	    bmr_digest_expect(&result.sha256, r->sha256, e) < 0)
 		return -1;
 	image->size = image->at_least = result.size;
 	image->exact = true;
@@ -212,7 +200,7 @@ static int compare_first(const struct bmr_restore *r, struct bmr_restore_result 
 	*same = found.differing == 0;
 	if (!*same)
 		return 0;
-	if (check_digest(r, &found.sha256, e) < 0)
+	if (bmr_digest_expect(&found.sha256, r->sha256, e) < 0)
 		return -1;
 	result->size = found.size;
 	result->has_sha256 = true;
@@ -313,7 +301,7 @@ static int check_manifest(const struct bmr_restore *r, struct bmr_image *image, 
 	if (!r->sha256)
 		return 0;
 	if (m->has_sha256)
-		return check_digest(r, &m->sha256, e);
+		return bmr_digest_expect(&m->sha256, r->sha256, e);
 	if (r->target->is_new || m->head.has_base)
 		return 0; /* known when it is written, before it could boot */
 	return read_first(r, image, why_read_first(r, image), e);

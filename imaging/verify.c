@@ -23,8 +23,7 @@ struct run {
 	uint64_t first_difference;
 };
 
-/* Byte of the first difference; len if there is none. */
-static size_t first_difference(const uint8_t *a, const uint8_t *b, size_t len)
+size_t bmr_first_difference(const uint8_t *a, const uint8_t *b, size_t len)
 {
 	size_t i = 0;
 
@@ -64,7 +63,7 @@ static int compare_work(void *ctx, const struct bmr_chunk *c, unsigned worker, s
 		/* Writing may well mend a sector that cannot be read. */
 		return run->v->first_difference_ends ? found_difference(run, c->offset, e) : -1;
 	atomic_fetch_add(&run->v->progress->verified, len);
-	at = first_difference(disk, c->data, len);
+	at = bmr_first_difference(disk, c->data, len);
 	return at < c->len ? found_difference(run, c->offset + at, e) : 0;
 }
 

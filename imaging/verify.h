@@ -5,6 +5,7 @@
 
 #include <stdatomic.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "base/digest.h"
@@ -37,5 +38,8 @@ struct bmr_verify_result {
  * cannot have, BMR_E_STOPPED. */
 int bmr_verify_run(const struct bmr_verify *verify, struct bmr_verify_result *result,
                    struct bmr_err *e);
+
+/* Byte of the first difference of two pieces of len bytes; len if there is none. */
+size_t bmr_first_difference(const uint8_t *a, const uint8_t *b, size_t len);
 
 #endif

@@ -18,6 +18,7 @@
 #include "imaging/phase.h"
 #include "imaging/pipe.h"
 #include "imaging/target.h"
+#include "imaging/verify.h"
 #include "imaging/zero.h"
 #include "transport/source.h"
 
@@ -152,15 +153,6 @@ static int check_run(struct worker *w, const struct bmr_manifest_entry *entry, s
 
 /* --- the disk --- */
 
-static size_t first_difference(const uint8_t *a, const uint8_t *b, size_t len)
-{
-	size_t i = 0;
-
-	while (i < len && a[i] == b[i])
-		i++;
-	return i;
-}
-
 /* Does it still matter where exactly a chunk differs? */
 static bool will_be_named(struct run *r, uint32_t chunk)
 {
@@ -186,7 +178,7 @@ static int found_difference(struct worker *w, uint32_t chunk, const struct bmr_c
 			at++;
 	} else if (will_be_named(r, chunk)) {
 		if (bmr_chunk_reader_get(w->reader, place, len, &data, NULL, e) == 0)
-			at = first_difference(w->disk, data, len) % len;
+			at = bmr_first_difference(w->disk, data, len) % len;
 		else if (found_bad(r, chunk, e) < 0)
 			return -1;
 	}
