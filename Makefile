@@ -12,7 +12,7 @@ CC := gcc
 CLANG := clang
 
 folders := base cmdline transport imaging agent
-packages := zlib libisal libdeflate libzstd liblzma liblz4 libcurl libnfs smbclient blkid libcrypto libxxhash
+packages := zlib libisal libdeflate libzstd liblzma liblz4 libcurl libnfs smbclient blkid fdisk libcrypto libxxhash
 # bzip2 has no .pc file in Debian.
 LDLIBS = $(shell pkg-config --libs $(packages)) -lbz2 -pthread
 CPPFLAGS = -I. -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 $(shell pkg-config --cflags-only-I $(packages))
