@@ -124,26 +124,35 @@ static int find_boot_medium(const struct bmr_place *place, struct wanted *w, str
 	                   "the medium that was booted (%s) is in no drive of this machine", id);
 }
 
+int bmr_medium_find(const struct bmr_place *place, struct medium *m, int *root, struct bmr_err *e)
+{
+	struct wanted w = {.root = -1};
+	int rc = place->url->scheme == BMR_URL_DISK ? find_disk(place, &w, e)
+	                                            : find_boot_medium(place, &w, e);
+
+	*m = w.medium;
+	*root = w.root;
+	return rc;
+}
+
 static int medium_open(const struct bmr_place *place, uint64_t off, struct bmr_conn **out,
                        struct bmr_err *e)
 {
-	bool disk = place->url->scheme == BMR_URL_DISK;
-	struct wanted w = {.root = -1};
-	int rc = disk ? find_disk(place, &w, e) : find_boot_medium(place, &w, e);
-	AUTO_FD int root = w.root;
+	AUTO_FD int root = -1;
 	AUTO_FD int fd = -1;
+	struct medium m;
 
 	(void)off;
-	if (rc < 0)
+	if (bmr_medium_find(place, &m, &root, e) < 0)
 		return -1;
 	/* The open file keeps the file system mounted. */
 	fd = bmr_medium_open_file(root, place->url->path);
 	if (fd < 0)
 		return bmr_err_set(e, BMR_E_SOURCE, errno, "cannot open '%s' on '%s'",
-		                   place->url->safe, w.medium.device);
+		                   place->url->safe, m.device);
 	if (bmr_local_take(take_fd(&fd), place->url->safe, out, e) < 0)
 		return -1;
-	(*out)->device = w.medium.number;
+	(*out)->device = m.number;
 	return 0;
 }
 

@@ -12,6 +12,7 @@
 #include <sys/types.h>
 
 struct bmr_err;
+struct bmr_place;
 
 /* A block device and what is on it. */
 struct medium {
@@ -30,9 +31,16 @@ typedef int medium_visit(void *ctx, const struct medium *m, const char *value, s
 int bmr_medium_each(const char *sysfs, const char *tag, medium_visit *visit, void *ctx,
                     struct bmr_err *e);
 
+/* Can it be mounted? */
+bool bmr_medium_readable(const struct medium *m);
+
 /* Mount it read-only, without replaying a journal.  *root is a descriptor of its root directory, to
  * be closed by the caller.  Errors: BMR_E_SOURCE. */
 int bmr_medium_mount(const struct medium *m, int *root, struct bmr_err *e);
+
+/* Find what a disk: or cdrom: URL names and mount it; *root as above.
+ * Errors: BMR_E_NET (not there), BMR_E_SOURCE. */
+int bmr_medium_find(const struct bmr_place *place, struct medium *m, int *root, struct bmr_err *e);
 
 /* Open path (absolute) below root for reading; links cannot lead out of it.  -1 and errno. */
 int bmr_medium_open_file(int root, const char *path);

@@ -41,6 +41,11 @@ static const struct kind *find_kind(const char *type)
 	return NULL;
 }
 
+bool bmr_medium_readable(const struct medium *m)
+{
+	return find_kind(m->type) != NULL;
+}
+
 static int configure(int fs, const struct kind *kind, const char *device)
 {
 	if (fsconfig(fs, FSCONFIG_SET_STRING, "source", device, 0) < 0 ||

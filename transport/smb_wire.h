@@ -30,6 +30,7 @@ enum smb_wire_op {
 	SMB_WIRE_EXISTS,  /* url; succeeds if there is something of that name */
 	SMB_WIRE_RENAME,  /* url to other */
 	SMB_WIRE_UNLINK,  /* url */
+	SMB_WIRE_LIST,    /* url: shares of a server, or a folder */
 };
 
 struct smb_wire_login {
@@ -60,13 +61,21 @@ struct smb_wire_reply {
 	enum bmr_errc code; /* BMR_E_NONE: it went well */
 	int sys;
 	bool absent;   /* the error is that there is no such file */
+	bool cut;      /* LIST: not all of it found room */
 	char why[128]; /* if code is set */
-	uint32_t len;  /* READ: bytes in the memory */
+	uint32_t len;  /* READ, LIST: bytes in the memory */
 	uint32_t mode; /* OPEN: as stat(2) has them, and so on */
 	uint64_t size;
 	uint64_t inode;
 	int64_t seconds;
 	int64_t nanoseconds;
+};
+
+/* LIST leaves these in the memory, each followed by its name and a NUL. */
+struct smb_wire_entry {
+	uint64_t size;
+	int64_t seconds; /* since 1970; 0 unknown */
+	bool folder;
 };
 
 #endif

@@ -235,6 +235,75 @@ static void do_names(struct worker *w, const struct smb_wire_request *request,
 	}
 }
 
+/* false: there is no room for more. */
+static bool put_entry(struct worker *w, struct smb_wire_reply *reply, const char *name,
+                      const struct smb_wire_entry *entry)
+{
+	size_t len = strlen(name) + 1;
+
+	if (sizeof *entry + len > SMB_WIRE_BLOCK - reply->len) {
+		reply->cut = true;
+		return false;
+	}
+	memcpy(w->memory + reply->len, entry, sizeof *entry);
+	memcpy(w->memory + reply->len + sizeof *entry, name, len);
+	reply->len += (uint32_t)(sizeof *entry + len);
+	return true;
+}
+
+static void list_shares(struct worker *w, SMBCFILE *server, struct smb_wire_reply *reply)
+{
+	smbc_readdir_fn next = smbc_getFunctionReaddir(w->ctx);
+	const struct smbc_dirent *found = next(w->ctx, server);
+	const struct smb_wire_entry share = {.folder = true};
+
+	for (; found; found = next(w->ctx, server))
+		if (found->smbc_type == SMBC_FILE_SHARE &&
+		    !put_entry(w, reply, found->name, &share))
+			return;
+}
+
+static void list_folder(struct worker *w, SMBCFILE *folder, struct smb_wire_reply *reply)
+{
+	smbc_readdirplus_fn next = smbc_getFunctionReaddirPlus(w->ctx);
+	const struct libsmb_file_info *found = next(w->ctx, folder);
+
+	for (; found; found = next(w->ctx, folder)) {
+		const struct smb_wire_entry entry = {
+			.size = found->size,
+			.seconds = found->mtime_ts.tv_sec,
+			.folder = (found->attrs & SMBC_DOS_MODE_DIRECTORY) != 0,
+		};
+
+		if (!put_entry(w, reply, found->name, &entry))
+			return;
+	}
+}
+
+/* "smb://host/" has no name behind its third slash. */
+static bool is_server(const char *url)
+{
+	const char *slash = strchr(url + strlen("smb://"), '/');
+
+	return !slash || slash[1] == '\0';
+}
+
+static void do_list(struct worker *w, const struct smb_wire_request *request,
+                    struct smb_wire_reply *reply)
+{
+	SMBCFILE *folder = smbc_getFunctionOpendir(w->ctx)(w->ctx, request->url);
+
+	if (!folder) {
+		fail_errno(reply, w, errno);
+		return;
+	}
+	if (is_server(request->url))
+		list_shares(w, folder, reply);
+	else
+		list_folder(w, folder, reply);
+	smbc_getFunctionClosedir(w->ctx)(w->ctx, folder);
+}
+
 static void serve(struct worker *w, const struct smb_wire_request *request,
                   struct smb_wire_reply *reply)
 {
@@ -267,6 +336,9 @@ static void serve(struct worker *w, const struct smb_wire_request *request,
 	case SMB_WIRE_RENAME:
 	case SMB_WIRE_UNLINK:
 		do_names(w, request, reply);
+		return;
+	case SMB_WIRE_LIST:
+		do_list(w, request, reply);
 		return;
 	}
 	fail(reply, BMR_E_BUG, 0, "an unknown request");
