@@ -11,6 +11,7 @@
 
 #include "agent/network_internal.h"
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "base/err.h"
 #include "base/log.h"
 #include "cmdline/ip.h"
@@ -29,8 +30,8 @@ struct network {
 	struct bmr_net_job jobs[BMR_NET_JOBS];
 	size_t job_count;
 	const struct bmr_net_config *open; /* no name was given: every candidate gets a job */
-	int64_t open_deadline;             /* for the first candidate to appear */
-	int64_t next_scan;
+	uint64_t open_deadline;            /* for the first candidate to appear */
+	uint64_t next_scan;
 };
 
 static void pause_ms(unsigned ms)
@@ -97,14 +98,14 @@ static void list_interfaces(const struct bmr_network_env *env, char *text, size_
 static int find_boot_interface(const struct network *w, char name[BMR_NET_NAME_SIZE],
                                struct bmr_err *e)
 {
-	int64_t deadline = bmr_net_now_ms() + (int64_t)w->n->timeouts.iflink * 1000;
+	uint64_t deadline = bmr_clock_ms() + (uint64_t)w->n->timeouts.iflink * 1000;
 	char mac[BMR_NET_MAC_TEXT_SIZE];
 	char list[256];
 
 	while (!bmr_link_by_mac(w->env, &w->n->bootif, name)) {
 		if (stopped(w->env))
 			return say_stopped(e);
-		if (bmr_net_now_ms() >= deadline) {
+		if (bmr_clock_ms() >= deadline) {
 			list_interfaces(w->env, list, sizeof list);
 			return bmr_err_set(e, BMR_E_NET, 0,
 			                   "no network: no interface with the MAC %s of BOOTIF= "
@@ -132,7 +133,7 @@ static int add_unnamed(struct network *w, const struct bmr_net_config *config, s
 		add_job(w, config, name, false);
 	} else {
 		w->open = config;
-		w->open_deadline = bmr_net_now_ms() + (int64_t)w->n->timeouts.iflink * 1000;
+		w->open_deadline = bmr_clock_ms() + (uint64_t)w->n->timeouts.iflink * 1000;
 	}
 	return 0;
 }
@@ -166,9 +167,9 @@ static void scan(struct network *w)
 	char names[BMR_NET_JOBS][BMR_NET_NAME_SIZE];
 	size_t count;
 
-	if (!w->open || bmr_net_now_ms() < w->next_scan || open_jobs(w, BMR_JOB_DONE))
+	if (!w->open || bmr_clock_ms() < w->next_scan || open_jobs(w, BMR_JOB_DONE))
 		return;
-	w->next_scan = bmr_net_now_ms() + RESCAN_MS;
+	w->next_scan = bmr_clock_ms() + RESCAN_MS;
 	count = bmr_link_candidates(w->env, names, BMR_NET_JOBS);
 	/* An ip= of its own takes an interface out. */
 	for (size_t i = 0; i < count; i++) {
@@ -210,7 +211,7 @@ static void leave_others(struct network *w, const struct bmr_net_job *winner)
 /* One round; true while any job goes on. */
 static bool step_all(struct network *w)
 {
-	bool going = w->open && w->job_count == 0 && bmr_net_now_ms() < w->open_deadline;
+	bool going = w->open && w->job_count == 0 && bmr_clock_ms() < w->open_deadline;
 
 	for (size_t i = 0; i < w->job_count; i++) {
 		struct bmr_net_job *job = &w->jobs[i];
@@ -334,13 +335,13 @@ static bool try_route(const struct bmr_network_env *env, const struct bmr_net_ro
 
 static int set_route(const struct network *w, const struct bmr_net_route *r, struct bmr_err *e)
 {
-	int64_t deadline = bmr_net_now_ms() + (int64_t)w->n->timeouts.route * 1000;
+	uint64_t deadline = bmr_clock_ms() + (uint64_t)w->n->timeouts.route * 1000;
 	char reason[BMR_NET_REASON];
 
 	while (!try_route(w->env, r, reason)) {
 		if (stopped(w->env))
 			return say_stopped(e);
-		if (bmr_net_now_ms() >= deadline)
+		if (bmr_clock_ms() >= deadline)
 			return bmr_err_set(e, BMR_E_NET, 0,
 			                   "cannot set the route to %s/%u in %u s: %s", r->net.text,
 			                   r->prefix, w->n->timeouts.route, reason);

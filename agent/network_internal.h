@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* network_internal.h - what the files of the network set-up share: network.c runs the jobs,
  * network_job.c is one interface, network_make.c makes bonds, VLANs and bridges, network_link.c
- * reads /sys, network_child.c runs programs, network_plan.c describes. */
+ * reads /sys, network_run.c runs programs, network_plan.c describes. */
 #ifndef BMR_AGENT_NETWORK_INTERNAL_H
 #define BMR_AGENT_NETWORK_INTERNAL_H
 
@@ -19,24 +19,14 @@
 #define BMR_NET_ARGS 24
 #define BMR_NET_JOBS 64
 
-/* --- children --- */
+/* --- programs --- */
 
-/* Milliseconds of the monotonic clock. */
-int64_t bmr_net_now_ms(void);
+/* Start a program that goes on (as bmr_child_start); what it says goes to the file `output`. */
+int bmr_net_start(const char *const *args, const char *const *variables, const char *output,
+                  pid_t *child, struct bmr_err *e);
 
-/* Start busybox with these arguments (ended by NULL, without "busybox").  Its output goes to the
- * file `output`, or nowhere.  variables: NAME=VALUE, ended by NULL, added to the environment; may be
- * NULL.  -1 with errno. */
-pid_t bmr_net_start(const struct bmr_network_env *env, const char *const *args,
-                    const char *const *variables, const char *output);
-
-/* Has the child ended?  Then *status is its exit code, or 128 + signal. */
-bool bmr_net_ended(pid_t child, int *status);
-
-/* End a child and its children; returns when it is gone, after 2 s at most. */
-void bmr_net_kill(pid_t child);
-
-/* Run busybox to its end, 10 s at most.  false: *reason says why, in its own words. */
+/* Run busybox with these arguments (ended by NULL, without "busybox") to its end, 10 s at most.
+ * false: *reason says why, in its own words. */
 bool bmr_net_run(const struct bmr_network_env *env, char reason[BMR_NET_REASON],
                  const char *const *args);
 #define BMR_NET_RUN(env, reason, ...)                                                              \
@@ -113,7 +103,7 @@ struct bmr_net_job {
 	size_t method_count;
 	size_t method;
 	unsigned tries; /* of DHCP, with this method */
-	int64_t deadline;
+	uint64_t deadline;
 	pid_t child;                 /* 0: none */
 	char reason[BMR_NET_REASON]; /* DONE: the address; FAILED: why */
 };

@@ -9,7 +9,9 @@
 #include <unistd.h>
 
 #include "agent/network_internal.h"
+#include "base/child.h"
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "cmdline/ip.h"
 
 #define SCOPE_GLOBAL 0x00
@@ -50,7 +52,7 @@ void bmr_job_init(struct bmr_net_job *job, const struct bmr_net_config *config, 
 void bmr_job_stop(struct bmr_net_job *job, enum bmr_job_step step, const char *reason)
 {
 	if (job->child)
-		bmr_net_kill(job->child);
+		bmr_child_kill(job->child);
 	job->child = 0;
 	job->step = step;
 	if (reason != job->reason)
@@ -79,12 +81,12 @@ static void fail(struct bmr_net_job *job, const char *fmt, ...)
 static void wait_in(struct bmr_net_job *job, enum bmr_job_step step, unsigned seconds)
 {
 	job->step = step;
-	job->deadline = bmr_net_now_ms() + (int64_t)seconds * 1000;
+	job->deadline = bmr_clock_ms() + (uint64_t)seconds * 1000;
 }
 
 static bool late(const struct bmr_net_job *job)
 {
-	return bmr_net_now_ms() >= job->deadline;
+	return bmr_clock_ms() >= job->deadline;
 }
 
 static void start_method(struct bmr_net_job *job, const struct bmr_net_params *n,
@@ -97,7 +99,7 @@ static void next_method(struct bmr_net_job *job, const struct bmr_net_params *n,
 	size_t used = strlen(job->reason);
 
 	if (job->child)
-		bmr_net_kill(job->child);
+		bmr_child_kill(job->child);
 	job->child = 0;
 	snprintf(job->reason + used, sizeof job->reason - used, "%s%s", used ? ", " : "", reason);
 	job->tries = 0;
@@ -163,8 +165,10 @@ static void start_dhcp(struct bmr_net_job *job, const struct bmr_net_params *n,
 	char metric[32];
 	char output[BMR_NET_PATH + 32];
 	char lease[BMR_NET_PATH];
+	struct bmr_err e = {0};
 	/* -f and -n -q: it ends with the first lease, or when its packets are spent. */
-	const char *args[] = {v6 ? "udhcpc6" : "udhcpc",
+	const char *args[] = {env->busybox,
+	                      v6 ? "udhcpc6" : "udhcpc",
 	                      "-i",
 	                      job->name,
 	                      "-f",
@@ -187,7 +191,7 @@ static void start_dhcp(struct bmr_net_job *job, const struct bmr_net_params *n,
 	snprintf(pause, sizeof pause, "%d", DISCOVER_PAUSE_S);
 	snprintf(run, sizeof run, "RUN=%s", env->run_dir);
 	snprintf(metric, sizeof metric, "BMR_METRIC=%u", job->metric);
-	snprintf(output, sizeof output, "%s/%s.%s.log", env->run_dir, args[0], job->name);
+	snprintf(output, sizeof output, "%s/%s.%s.log", env->run_dir, args[1], job->name);
 	/* The script keeps resolv.conf in $ETC. */
 	snprintf(etc, sizeof etc, "ETC=%s", env->resolv_conf);
 	if (strrchr(etc, '/'))
@@ -197,11 +201,8 @@ static void start_dhcp(struct bmr_net_job *job, const struct bmr_net_params *n,
 	wait_in(job, BMR_JOB_DHCP, n->timeouts.dhcp);
 	job->deadline += DHCP_GRACE_MS;
 	job->tries++;
-	job->child = bmr_net_start(env, args, variables, output);
-	if (job->child < 0) {
-		job->child = 0;
-		fail(job, "cannot run '%.80s': %s", env->busybox, strerror(errno));
-	}
+	if (bmr_net_start(args, variables, output, &job->child, &e) < 0)
+		fail(job, "%.150s", e.msg);
 }
 
 static void dhcp_failed(struct bmr_net_job *job, const struct bmr_net_params *n,
@@ -235,12 +236,12 @@ static void step_dhcp(struct bmr_net_job *job, const struct bmr_net_params *n,
 	char lease[BMR_NET_PATH];
 	char text[BMR_NET_REASON];
 	int status = 0;
-	bool ended = bmr_net_ended(job->child, &status);
+	bool ended = bmr_child_ended(job->child, &status);
 
 	if (!ended && !late(job))
 		return;
 	if (!ended)
-		bmr_net_kill(job->child);
+		bmr_child_kill(job->child);
 	job->child = 0;
 	lease_path(job, env, lease);
 	if (!ended || status != 0 || access(lease, R_OK) < 0) {

@@ -5,6 +5,7 @@
 #include <time.h>
 
 #include "agent/network_internal.h"
+#include "base/clock.h"
 #include "base/log.h"
 
 #define TICK_MS 50
@@ -24,12 +25,12 @@ static void tick(void)
 static int wait_for_link(const struct bmr_net_params *n, const struct bmr_network_env *env,
                          const char *name, struct bmr_err *e)
 {
-	int64_t deadline = bmr_net_now_ms() + (int64_t)n->timeouts.iflink * 1000;
+	uint64_t deadline = bmr_clock_ms() + (uint64_t)n->timeouts.iflink * 1000;
 
 	while (!bmr_link_exists(env, name)) {
 		if (stopped(env))
 			return bmr_err_set(e, BMR_E_STOPPED, 0, "stopped");
-		if (bmr_net_now_ms() >= deadline)
+		if (bmr_clock_ms() >= deadline)
 			return bmr_err_set(e, BMR_E_NET, 0, "no interface '%s' appeared in %u s",
 			                   name, n->timeouts.iflink);
 		tick();
@@ -41,13 +42,13 @@ static int wait_for_mac(const struct bmr_net_params *n, const struct bmr_network
                         const struct bmr_net_name *wanted, char found[BMR_NET_NAME_SIZE],
                         struct bmr_err *e)
 {
-	int64_t deadline = bmr_net_now_ms() + (int64_t)n->timeouts.iflink * 1000;
+	uint64_t deadline = bmr_clock_ms() + (uint64_t)n->timeouts.iflink * 1000;
 	char mac[BMR_NET_MAC_TEXT_SIZE];
 
 	while (!bmr_link_by_mac(env, &wanted->mac, found)) {
 		if (stopped(env))
 			return bmr_err_set(e, BMR_E_STOPPED, 0, "stopped");
-		if (bmr_net_now_ms() >= deadline)
+		if (bmr_clock_ms() >= deadline)
 			return bmr_err_set(e, BMR_E_NET, 0,
 			                   "no interface with the MAC %s of ifname=%s appeared in "
 			                   "%u s",
