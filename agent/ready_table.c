@@ -1,12 +1,28 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "agent/ready_internal.h"
 
+#include <stdio.h>
+
+#include "base/size.h"
+#include "imaging/table.h"
+#include "imaging/target.h"
+
+/* The restore has written the table as this disk needs it (imaging/table.h), before the disk could
+ * boot; what is left to do is to look, and to say so. */
 int bmr_ready_table(const struct bmr_ready *r, bool *did, char *text, size_t len, struct bmr_err *e)
 {
-	(void)r;
-	(void)did;
-	(void)text;
-	(void)len;
-	(void)e;
+	const struct bmr_target_info *t = r->target;
+	bool larger = t->size > r->image_size;
+	char size[16];
+
+	if (t->is_new || t->size == r->image_size)
+		return 0;
+	if (bmr_table_check(t, did, e) < 0)
+		return -1;
+	if (*did)
+		snprintf(text, len, "the GPT's backup is at the end of the disk, which is %s %s",
+		         bmr_size_text(larger ? t->size - r->image_size : r->image_size - t->size,
+		                       size, sizeof size),
+		         larger ? "larger than the image" : "smaller than the image's");
 	return 0;
 }

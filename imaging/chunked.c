@@ -11,6 +11,7 @@
 #include "imaging/checked.h"
 #include "imaging/image.h"
 #include "imaging/phase.h"
+#include "imaging/steps.h"
 #include "imaging/target.h"
 #include "transport/source.h"
 
@@ -449,6 +450,26 @@ static int read_first(struct bmr_chunked *c, struct bmr_err *e)
 	return 0;
 }
 
+/* On a disk of another size the table is another one. */
+static int place_first(struct bmr_chunked *c, struct bmr_err *e)
+{
+	uint32_t chunk_len = bmr_manifest_chunk_len(c->m, 0);
+	size_t len;
+	const uint8_t *first = bmr_chunked_first(c, &len);
+
+	c->placed = c->first;
+	if (bmr_steps_fit(c->r, first, len, c->m->head.disk_size, &c->fit, e) < 0)
+		return -1;
+	if (!c->fit.changed)
+		return 0;
+	c->placed = aligned_alloc(BMR_CHUNK_ALIGN, c->m->head.chunk_size);
+	if (!c->placed)
+		return bmr_err_nomem(e, "the first chunk");
+	memcpy(c->placed, c->first, chunk_len);
+	memcpy(c->placed, c->fit.first, len);
+	return 0;
+}
+
 static int prepare(struct bmr_chunked *c, struct bmr_err *e)
 {
 	c->first = aligned_alloc(BMR_CHUNK_ALIGN, c->m->head.chunk_size);
@@ -460,7 +481,7 @@ static int prepare(struct bmr_chunked *c, struct bmr_err *e)
 			return -1;
 	if (bmr_chain_open(c->r->source, c->m, c->r->base, c->r->source_options, &c->chain, e) < 0)
 		return -1;
-	return read_first(c, e);
+	return read_first(c, e) < 0 ? -1 : place_first(c, e);
 }
 
 int bmr_chunked_open(const struct bmr_restore *r, struct bmr_chunked **out, struct bmr_err *e)
@@ -494,7 +515,10 @@ void bmr_chunked_close(struct bmr_chunked *c)
 	bmr_target_close(c->reader, &ignored);
 	if (c->chain)
 		bmr_chain_close(c->chain);
+	if (c->placed != c->first)
+		free(c->placed);
 	free(c->first);
+	bmr_table_fit_clear(&c->fit);
 	pthread_cond_destroy(&c->changed);
 	pthread_mutex_destroy(&c->lock);
 	free(c);
@@ -509,6 +533,11 @@ const uint8_t *bmr_chunked_first(const struct bmr_chunked *c, size_t *len)
 {
 	*len = (size_t)bmr_size_min(BMR_CHUNK_SIZE, bmr_manifest_chunk_len(c->m, 0));
 	return c->first;
+}
+
+const struct bmr_table_fit *bmr_chunked_fit(const struct bmr_chunked *c)
+{
+	return &c->fit;
 }
 
 uint64_t bmr_chunked_rewritten(const struct bmr_chunked *c)

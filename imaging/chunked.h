@@ -27,6 +27,7 @@
 struct bmr_chunked;
 struct bmr_err;
 struct bmr_restore;
+struct bmr_table_fit;
 struct bmr_target;
 
 #define BMR_CHUNKED_WORKERS 16
@@ -60,6 +61,9 @@ int bmr_chunked_check_unchanged(struct bmr_chunked *c, struct bmr_err *e);
 
 /* The first MiB, or what the disk has of it; belongs to c. */
 const uint8_t *bmr_chunked_first(const struct bmr_chunked *c, size_t *len);
+
+/* What of it is to be otherwise on this disk; belongs to c. */
+const struct bmr_table_fit *bmr_chunked_fit(const struct bmr_chunked *c);
 
 /* How many times a chunk was written anew. */
 uint64_t bmr_chunked_rewritten(const struct bmr_chunked *c);

@@ -19,6 +19,7 @@
 #include "imaging/order.h"
 #include "imaging/pipe.h"
 #include "imaging/regions.h"
+#include "imaging/table.h"
 
 struct bmr_digest;
 struct bmr_unpacker;
@@ -55,6 +56,8 @@ struct bmr_chunked {
 	bool compare;
 	size_t frame_room;         /* of a worker's frames */
 	uint8_t *first;            /* chunk 0 */
+	uint8_t *placed;           /* chunk 0 as this disk is to have it: first, or a copy with fit */
+	struct bmr_table_fit fit;
 	struct bmr_target *reader; /* for comparing; NULL: no compare */
 	struct bmr_chunked_worker workers[BMR_CHUNKED_WORKERS];
 	unsigned worker_count;

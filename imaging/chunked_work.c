@@ -29,7 +29,7 @@ static bool holds_known(const struct bmr_chunked_worker *w, uint32_t chunk)
 {
 	uint32_t len = bmr_manifest_chunk_len(w->c->m, chunk);
 
-	return chunk == 0 ? memcmp(w->data, w->c->first, len) == 0 : bmr_zero_is(w->data, len);
+	return chunk == 0 ? memcmp(w->data, w->c->placed, len) == 0 : bmr_zero_is(w->data, len);
 }
 
 int bmr_chunked_is_right(struct bmr_chunked_worker *w, uint32_t chunk, bool *right,
@@ -142,10 +142,11 @@ static int put_first(struct bmr_chunked_worker *w, struct bmr_err *e)
 
 	if (compare(w, 0, &same, e) < 0)
 		return -1;
+	same = same && (!c->fit.changed || bmr_table_has_tail(c->reader, &c->fit));
 	if (!same && !bmr_chunked_may_write(w))
 		return cannot_write(e);
 	if (!same && len > BMR_CHUNK_SIZE) {
-		memcpy(w->data, c->first, len);
+		memcpy(w->data, c->placed, len);
 		if (write_data(w, 0, e) < 0)
 			return -1;
 	}
@@ -281,7 +282,7 @@ static int look(struct bmr_chunked_worker *w, uint32_t chunk, bool *right, struc
 	if (bmr_restore_stopped(c->r))
 		return bmr_err_set(e, BMR_E_STOPPED, 0, "stopped");
 	if (from > 0)
-		memcpy(w->data, c->first, from);
+		memcpy(w->data, c->placed, from);
 	if (bmr_target_read(c->target, w->data + from, len - from,
 	                    bmr_chunked_offset(c, chunk) + from, e) < 0)
 		return -1;
@@ -298,7 +299,7 @@ static int get_again(struct bmr_chunked_worker *w, uint32_t chunk, struct bmr_er
 	uint32_t len = bmr_manifest_chunk_len(w->c->m, chunk);
 
 	if (chunk == 0) {
-		memcpy(w->data, w->c->first, len);
+		memcpy(w->data, w->c->placed, len);
 		return 0;
 	}
 	if (bmr_chunked_kind(w->c, chunk, &place) == BMR_CHUNK_DATA)

@@ -73,7 +73,7 @@ static void read_gpt_entries(const uint8_t *head, size_t len, const uint8_t *hea
 		if (memcmp(entry, unused, sizeof unused) == 0)
 			continue;
 		l->partitions++;
-		reach(&l->needed, last == UINT64_MAX ? last : last + 1, l->sector);
+		reach(&l->used_end, last == UINT64_MAX ? last : last + 1, l->sector);
 	}
 }
 
@@ -93,8 +93,9 @@ static bool read_gpt(const uint8_t *head, size_t len, unsigned sector, struct bm
 	l->sector = sector;
 	guid_text(header + 56, l->uuid);
 	backup = le64(header + 32);
-	reach(&l->needed, backup == UINT64_MAX ? backup : backup + 1, sector);
+	reach(&l->backup_end, backup == UINT64_MAX ? backup : backup + 1, sector);
 	read_gpt_entries(head, len, header, l);
+	l->needed = l->used_end > l->backup_end ? l->used_end : l->backup_end;
 	return true;
 }
 
@@ -126,7 +127,7 @@ static void read_mbr(const uint8_t *head, size_t len, struct bmr_layout *l)
 	l->table = BMR_TABLE_DOS;
 	l->sector = MBR_SIZE;
 	l->partitions = used;
-	l->needed = end;
+	l->needed = l->used_end = end;
 	snprintf(l->uuid, sizeof l->uuid, "%08x", le32(head + 440));
 }
 

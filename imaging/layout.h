@@ -24,9 +24,12 @@ enum bmr_table {
 
 struct bmr_layout {
 	enum bmr_table table;
-	unsigned sector;     /* logical sector it was made for; 0 unknown */
-	uint64_t needed;     /* bytes up to the end of what the table speaks of, its backup
+	unsigned sector;   /* logical sector it was made for; 0 unknown */
+	uint64_t needed;   /* bytes up to the end of what the table speaks of, its backup
 				      included; 0 unknown */
+	uint64_t used_end; /* bytes up to the end of the last partition; 0 none */
+	uint64_t
+		backup_end; /* GPT: bytes up to the end of its backup, where the disk ended; else 0 */
 	unsigned partitions; /* entries in use */
 	char uuid[37];       /* of the table, as libblkid writes it; "" none */
 	bool damaged;        /* a GPT was meant to be here, but its header's checksum is wrong */

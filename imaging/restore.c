@@ -12,6 +12,7 @@
 #include "imaging/manifest.h"
 #include "imaging/stage.h"
 #include "imaging/steps.h"
+#include "imaging/table.h"
 #include "imaging/target.h"
 #include "imaging/verify.h"
 #include "transport/source.h"
@@ -86,13 +87,24 @@ static int settle(const struct bmr_restore *r, struct bmr_steps *steps, uint64_t
 
 /* --- an image without a manifest: one stream --- */
 
+static int finish_body(struct run *run, uint64_t size, struct bmr_err *e)
+{
+	struct bmr_table_fit fit;
+	size_t len;
+	const uint8_t *first = bmr_body_first(run->body, &len);
+	int rc = bmr_steps_fit(run->r, first, len, size, &fit, e);
+
+	if (rc == 0)
+		rc = bmr_steps_finish(&run->steps, first, len, &fit, e);
+	bmr_table_fit_clear(&fit);
+	return rc;
+}
+
 static int restore_body(struct run *run, struct bmr_restore_result *result, struct bmr_err *e)
 {
 	const struct bmr_restore *r = run->r;
 	struct bmr_steps *steps = &run->steps;
 	struct bmr_pipe_result pipe;
-	const uint8_t *first;
-	size_t len;
 
 	bmr_restore_enter(r, BMR_PHASE_WRITE);
 	/* A new file gets a size at once: killed half way, it can be restored to again. */
@@ -106,8 +118,7 @@ static int restore_body(struct run *run, struct bmr_restore_result *result, stru
 		return -1;
 	if (r->read_back && bmr_body_read_back(run->body, &pipe, &result->rewritten, e) < 0)
 		return -1;
-	first = bmr_body_first(run->body, &len);
-	if (check_unchanged(r, NULL, e) < 0 || bmr_steps_finish(steps, first, len, e) < 0)
+	if (check_unchanged(r, NULL, e) < 0 || finish_body(run, pipe.size, e) < 0)
 		return -1;
 	result->size = pipe.size;
 	result->has_sha256 = true;
@@ -287,7 +298,8 @@ static int end(struct chunked_run *run, struct bmr_restore_result *result, struc
 		bmr_restore_enter(r, BMR_PHASE_READBACK);
 	if (bmr_chunked_prove(run->chunked, e) < 0 || check_unchanged(r, run->chunked, e) < 0)
 		return -1;
-	if (!result->already && bmr_steps_finish(steps, first, len, e) < 0)
+	if (!result->already &&
+	    bmr_steps_finish(steps, first, len, bmr_chunked_fit(run->chunked), e) < 0)
 		return -1;
 	result->rewritten = bmr_chunked_rewritten(run->chunked) + steps->checked.rewritten;
 	return 0;

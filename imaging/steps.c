@@ -6,6 +6,7 @@
 #include "base/size.h"
 #include "imaging/order.h"
 #include "imaging/pipe.h"
+#include "imaging/table.h"
 #include "imaging/target.h"
 
 #define REREAD_TIMEOUT_MS 10000
@@ -49,6 +50,29 @@ int bmr_steps_wipe_tail(struct bmr_steps *s, uint64_t size, struct bmr_err *e)
 	return bmr_target_zero(s->target, target->size - tail, tail, e);
 }
 
+int bmr_steps_fit(const struct bmr_restore *r, const uint8_t *first, size_t len, uint64_t size,
+                  struct bmr_table_fit *fit, struct bmr_err *e)
+{
+	*fit = (struct bmr_table_fit){.changed = false};
+	if (r->target->is_new || r->target->size == size ||
+	    bmr_table_fit(first, len, r->target->size, fit, e) == 0)
+		return 0;
+	if (r->target->size < size || (e->code != BMR_E_REFUSED && e->code != BMR_E_TARGET))
+		return -1;
+	bmr_log_say(r->log, BMR_LOG_NOTICE,
+	            "'%s' is larger than the image, but its GPT stays as the image has it: %s",
+	            r->target->path, e->msg);
+	return 0;
+}
+
+/* The backup of a GPT that is not where the image has it. */
+static int put_tail(struct bmr_steps *s, const struct bmr_table_fit *fit, struct bmr_err *e)
+{
+	if (!fit->changed)
+		return 0;
+	return bmr_checked_write(&s->checked, fit->tail, fit->tail_len, fit->tail_offset, e);
+}
+
 /* Write a part of the first MiB, as far as there is one. */
 static int put_first(struct bmr_steps *s, const uint8_t *first, size_t from, size_t to,
                      struct bmr_err *e)
@@ -76,12 +100,15 @@ static int put_lba0(struct bmr_steps *s, const uint8_t *first, size_t len, struc
 	return -1;
 }
 
-int bmr_steps_finish(struct bmr_steps *s, const uint8_t *first, size_t len, struct bmr_err *e)
+int bmr_steps_finish(struct bmr_steps *s, const uint8_t *first, size_t len,
+                     const struct bmr_table_fit *fit, struct bmr_err *e)
 {
 	const char *reason = NULL;
 
 	bmr_restore_enter(s->r, BMR_PHASE_BOOTABLE);
-	if (put_first(s, first, s->r->target->sector, len, e) < 0 ||
+	if (fit->changed)
+		first = fit->first;
+	if (put_tail(s, fit, e) < 0 || put_first(s, first, s->r->target->sector, len, e) < 0 ||
 	    bmr_target_check_same(s->target, e) < 0 || put_lba0(s, first, len, e) < 0)
 		return -1;
 	if (!bmr_target_reread_table(s->target, REREAD_TIMEOUT_MS, &reason))

@@ -11,6 +11,7 @@
 
 struct bmr_err;
 struct bmr_restore;
+struct bmr_table_fit;
 struct bmr_target;
 
 /* What a failure leaves behind. */
@@ -37,10 +38,17 @@ int bmr_steps_begin(struct bmr_steps *s, struct bmr_err *e);
  * a backup of a partition table is wiped.  Errors: BMR_E_TARGET. */
 int bmr_steps_wipe_tail(struct bmr_steps *s, uint64_t size, struct bmr_err *e);
 
-/* Steps 5 to 7: the first MiB (or less: len) without LBA 0, then LBA 0, each flushed and read back;
+/* What the table of an image of `size` bytes, whose first len bytes these are, is to be on this disk
+ * (table.h): nothing on one of its own size.  What cannot be moved on a larger disk is said and left
+ * as the image has it, for it boots.  Errors: bmr_table_fit's, on a smaller disk. */
+int bmr_steps_fit(const struct bmr_restore *r, const uint8_t *first, size_t len, uint64_t size,
+                  struct bmr_table_fit *fit, struct bmr_err *e);
+
+/* Steps 5 to 7: the backup of a GPT where fit has one, the first MiB (or less: len) without LBA 0, then LBA 0, each flushed and read back;
  * the kernel reads the partition table.  Errors: BMR_E_TARGET, BMR_E_REFUSED (the disk was
  * exchanged). */
-int bmr_steps_finish(struct bmr_steps *s, const uint8_t *first, size_t len, struct bmr_err *e);
+int bmr_steps_finish(struct bmr_steps *s, const uint8_t *first, size_t len,
+                     const struct bmr_table_fit *fit, struct bmr_err *e);
 
 /* Close; after a failure (rc < 0) *e gets the last words, what the disk is now, and a new file is
  * made empty.  Returns rc, or -1 if closing fails. */

@@ -10,6 +10,7 @@
 #include "imaging/image.h"
 #include "imaging/pipe.h"
 #include "imaging/restore.h"
+#include "imaging/table.h"
 #include "imaging/target.h"
 #include "transport/source.h"
 
@@ -64,6 +65,8 @@ static int compare_work(void *ctx, const struct bmr_chunk *c, unsigned worker, s
 		return run->v->first_difference_ends ? found_difference(run, c->offset, e) : -1;
 	atomic_fetch_add(&run->v->progress->verified, len);
 	at = bmr_first_difference(disk, c->data, len);
+	if (at < len && c->index == 0 && bmr_table_was_fitted(run->target, disk, c->data, len))
+		return 0;
 	return at < c->len ? found_difference(run, c->offset + at, e) : 0;
 }
 

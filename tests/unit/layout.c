@@ -42,6 +42,8 @@ static void test_gpt(void **state)
 		assert_int_equal(l.table, BMR_TABLE_GPT);
 		assert_int_equal(l.sector, sectors[i]);
 		assert_int_equal(l.needed, 100000ull * sectors[i]);
+		assert_int_equal(l.backup_end, 100000ull * sectors[i]);
+		assert_int_equal(l.used_end, 99001ull * sectors[i]);
 		assert_int_equal(l.partitions, 2);
 		assert_false(l.damaged);
 		assert_string_equal(l.uuid, "a3a2a1a0-a5a4-a7a6-a8a9-aaabacadaeaf");
