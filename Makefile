@@ -51,8 +51,8 @@ fixtures := $(patsubst tests/fixtures/%.c,$(OUT)/fixtures/%,\
 	$(filter-out $(shims),$(wildcard tests/fixtures/*.c))) \
 	$(patsubst tests/fixtures/%.c,$(OUT)/fixtures/%.so,$(shims))
 # What runs threads, for the race detector.
-tsan_tests := $(addprefix $(BUILD)/tsan/unit/,$(filter capture chunked events fetch pipe readback restore verify source \
-	retry,$(notdir $(unit_tests))))
+tsan_tests := $(addprefix $(BUILD)/tsan/unit/,$(filter capture chunked events fetch merge pipe readback restore verify \
+	verify_chunks source retry,$(notdir $(unit_tests))))
 
 .PHONY: all
 all: $(OUT)/bmr
@@ -122,7 +122,7 @@ $(BUILD)/bmr.iso: $(boot)/initrd.img FORCE
 initramfs: $(boot)/initrd.img
 iso: $(BUILD)/bmr.iso
 netboot: $(boot)/initrd.img
-	iso/netboot --boot $(boot) --out $(BUILD)/netboot $(cmdline)
+	iso/netboot --boot $(boot) --out $(BUILD)/netboot $(cmdline) $(if $(SERVER),--server $(SERVER))
 
 # --- tests ---
 
@@ -219,7 +219,7 @@ help:
 	@echo 'make              build/bmr'
 	@echo 'make iso          build/bmr.iso: boots BIOS, UEFI and Secure Boot, from CD or stick'
 	@echo '                  CMDLINE="..." SHELL_ON_TTY2=1 FIRMWARE=pkg,... EXTRA_CPIO=file'
-	@echo 'make netboot      build/netboot/: kernel, initramfs and examples for PXE; CMDLINE="..."'
+	@echo 'make netboot      build/netboot/: all that a boot server serves; SERVER=ADDRESS CMDLINE="..."'
 	@echo 'sudo make demo    everything once, from nothing: restore and boot a Debian in QEMU'
 	@echo 'sudo make check   install what is needed, build, and run all tests'
 	@echo 'make unit | integration | asan | tsan | vm | fuzz | lint      one kind; CASES=regex'
