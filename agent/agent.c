@@ -20,7 +20,7 @@
 #include "agent/finish.h"
 #include "agent/job.h"
 #include "agent/machine.h"
-#include "agent/manual.h"
+#include "agent/menu.h"
 #include "agent/network.h"
 #include "agent/orders.h"
 #include "agent/session.h"
@@ -206,9 +206,28 @@ static int run_shell(struct agent *a, struct bmr_err *e)
 	return 0;
 }
 
-static int network_for_manual(void *ctx, struct bmr_err *e)
+static int network_for_menu(void *ctx, struct bmr_err *e)
 {
 	return network_up(ctx, e);
+}
+
+static int run_menu(struct agent *a, struct bmr_err *e)
+{
+	struct bmr_menu_env env = {
+		.consoles = &a->consoles,
+		.cmdline = a->cmdline,
+		.network = network_for_menu,
+		.ctx = a,
+	};
+	int rc;
+
+	if (!a->session.live)
+		return bmr_err_set(e, BMR_E_USAGE, 0,
+		                   "nothing to do: give bmr.image= and bmr.target= (outside the live "
+		                   "system 'bmr menu' shows the menu)");
+	rc = bmr_menu_run(&a->session, &env, e);
+	/* What failed was seen; how the machine ends was chosen. */
+	return rc < 0 ? -1 : 0;
 }
 
 static int run_action(struct agent *a, struct bmr_err *e)
@@ -221,12 +240,7 @@ static int run_action(struct agent *a, struct bmr_err *e)
 	case BMR_ACTION_CAPTURE:
 		return run_capture(a, e);
 	case BMR_ACTION_MENU:
-		if (!a->session.live)
-			return bmr_err_set(e, BMR_E_USAGE, 0,
-			                   "nothing to do: give bmr.image= and bmr.target= (the "
-			                   "questions of bmr.action=menu are asked in the live "
-			                   "system only)");
-		return bmr_manual_run(&a->session, &a->consoles, network_for_manual, a, e);
+		return run_menu(a, e);
 	default:
 		return run_image_action(a, action, e);
 	}

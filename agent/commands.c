@@ -7,6 +7,7 @@
 #include "agent/disks.h"
 #include "agent/info.h"
 #include "agent/job.h"
+#include "agent/menu.h"
 #include "agent/merge.h"
 #include "agent/session.h"
 #include "base/err.h"
@@ -23,7 +24,8 @@ static int fail_early(const struct bmr_err *err)
 	return bmr_err_exit_code(err->code);
 }
 
-static int run_command(const struct bmr_option_rules *rules, int argc, char **argv, run_fn *run)
+static int run_command_on(const struct bmr_option_rules *rules, bool on_stderr, int argc,
+                          char **argv, run_fn *run)
 {
 	struct bmr_options o;
 	struct bmr_session s;
@@ -34,7 +36,7 @@ static int run_command(const struct bmr_option_rules *rules, int argc, char **ar
 		code = fail_early(&err);
 	} else if (o.help) {
 		bmr_options_usage(argv[0], rules, stdout);
-	} else if (bmr_session_open(&o, true, &s, &err) < 0) {
+	} else if (bmr_session_open(&o, on_stderr, &s, &err) < 0) {
 		code = fail_early(&err);
 	} else {
 		code = run(&s, &o, &err);
@@ -44,6 +46,11 @@ static int run_command(const struct bmr_option_rules *rules, int argc, char **ar
 	}
 	bmr_options_clear(&o);
 	return code;
+}
+
+static int run_command(const struct bmr_option_rules *rules, int argc, char **argv, run_fn *run)
+{
+	return run_command_on(rules, true, argc, argv, run);
 }
 
 /* --- restore --- */
@@ -167,4 +174,26 @@ int bmr_command_disks(int argc, char **argv)
 	static const struct bmr_option_rules rules = {'D', "j", "", 0, 0};
 
 	return run_command(&rules, argc, argv, disks);
+}
+
+/* --- menu --- */
+
+static int menu(struct bmr_session *s, struct bmr_options *o, struct bmr_err *e)
+{
+	static const struct bmr_menu_env env = {0};
+	int code;
+
+	(void)o;
+	code = bmr_menu_run(s, &env, e);
+	if (code < 0)
+		fprintf(stderr, "bmr: failed: %s\n", e->msg);
+	return code;
+}
+
+int bmr_command_menu(int argc, char **argv)
+{
+	static const struct bmr_option_rules rules = {'U', "e", "", 0, 0};
+
+	/* Standard error would be drawn over. */
+	return run_command_on(&rules, false, argc, argv, menu);
 }

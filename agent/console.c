@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -99,51 +100,54 @@ void bmr_consoles_show(const struct bmr_consoles *c, struct bmr_screen *screen, 
 	}
 }
 
-/* The driver keeps what did not fit: it must not become the answer to the next question. */
-static void drop_rest_of_line(int fd)
+/* Take what was typed; the driver hands out whole lines, and none blocks. */
+static bool take_line(int fd)
 {
-	char rest[64];
-	ssize_t n;
+	char rest[256];
+	ssize_t n = read(fd, rest, sizeof rest);
 
-	do
-		n = read(fd, rest, sizeof rest);
-	while (n > 0 && rest[n - 1] != '\n');
+	return n > 0;
 }
 
-/* Take a line from a console that has one; the driver hands out whole lines, and none blocks. */
-static bool take_line(int fd, char *line, size_t size)
-{
-	ssize_t n = read(fd, line, size - 1);
-
-	if (n <= 0)
-		return false;
-	if ((size_t)n == size - 1 && line[n - 1] != '\n')
-		drop_rest_of_line(fd);
-	line[n] = '\0';
-	line[strcspn(line, "\r\n")] = '\0';
-	return true;
-}
-
-bool bmr_consoles_read_line(const struct bmr_consoles *c, char *line, size_t size)
+int bmr_consoles_wait(const struct bmr_consoles *c)
 {
 	struct pollfd polls[BMR_CONSOLES_MAX];
+	bool alive = c->count > 0;
 
 	for (unsigned i = 0; i < c->count; i++)
 		polls[i] = (struct pollfd){.fd = c->fds[i], .events = POLLIN};
-	while (c->count > 0) {
-		bool alive = false;
-
+	while (alive) {
 		if (poll(polls, c->count, -1) < 0 && errno != EINTR)
-			return false;
+			return -1;
+		alive = false;
 		for (unsigned i = 0; i < c->count; i++) {
-			if ((polls[i].revents & POLLIN) && take_line(polls[i].fd, line, size))
-				return true;
+			if ((polls[i].revents & POLLIN) && take_line(polls[i].fd))
+				return (int)i;
 			if (polls[i].revents & (POLLHUP | POLLERR | POLLNVAL))
 				polls[i].fd = -1; /* unplugged: the others go on */
 			alive |= polls[i].fd >= 0;
 		}
-		if (!alive)
-			return false;
 	}
-	return false;
+	return -1;
+}
+
+int bmr_consoles_take(const struct bmr_consoles *c, int which)
+{
+	bool vga = which == 0 && c->first_is_vga;
+	char path[64];
+	int fd;
+
+	if (ttyname_r(c->fds[which], path, sizeof path) != 0)
+		return -1;
+	/* A port without a carrier would hold an open that may block. */
+	fd = open(path, O_RDWR | O_NOCTTY | O_NONBLOCK | O_CLOEXEC);
+	if (fd < 0)
+		return -1;
+	if (fcntl(fd, F_SETFL, 0) < 0 || dup2(fd, STDIN_FILENO) < 0 ||
+	    dup2(fd, STDOUT_FILENO) < 0) {
+		close(fd);
+		return -1;
+	}
+	close(fd);
+	return setenv("TERM", vga ? "linux" : "vt100", 1);
 }

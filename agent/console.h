@@ -2,8 +2,8 @@
 /* console.h - the consoles of the live system: tty1 and every serial port that exists.
  *
  * /dev/console is only the last one named to the kernel, and nothing at all if that port does not
- * exist; so each is opened by itself.  What is shown is screen.h's; this is also where a person's
- * answers come from.
+ * exist; so each is opened by itself.  What is shown is screen.h's; the menu (menu.h) is shown on the
+ * one where a person asks for it.
  */
 #ifndef BMR_AGENT_CONSOLE_H
 #define BMR_AGENT_CONSOLE_H
@@ -29,8 +29,11 @@ void bmr_consoles_close(struct bmr_consoles *c);
 /* Show the screen on all of them; tty1 as a panel, or, if panel is false, as scrolling text. */
 void bmr_consoles_show(const struct bmr_consoles *c, struct bmr_screen *screen, bool panel);
 
-/* Wait for one line from any of them, without its end; longer ones are cut.  Typed characters are
- * shown by the terminal driver.  false: there is no console to read from. */
-bool bmr_consoles_read_line(const struct bmr_consoles *c, char *line, size_t size);
+/* Wait until Enter is pressed at one of them; returns its index, -1: there is none to read from. */
+int bmr_consoles_wait(const struct bmr_consoles *c);
+
+/* Make one of them standard input and output, blocking, and TERM what it is: linux for the VGA
+ * console, vt100 for the others.  -1: it cannot be opened again. */
+int bmr_consoles_take(const struct bmr_consoles *c, int which);
 
 #endif

@@ -23,6 +23,8 @@ static const struct {
 	{"info", bmr_command_info, "IMAGE             what an image is"},
 	{"disks", bmr_command_disks,
          "                 the disks, and why each may be written or not"},
+	{"menu", bmr_command_menu,
+         "                  restore, capture and verify by asking, on any terminal"},
 	{"agent", bmr_command_agent, "                 obey the kernel command line (live system)"},
 };
 

@@ -300,6 +300,21 @@ void bmr_screen_add(struct bmr_screen *s, int fd, enum bmr_screen_kind kind)
 	pthread_mutex_unlock(&s->lock);
 }
 
+void bmr_screen_remove(struct bmr_screen *s, int fd)
+{
+	unsigned left = 0;
+
+	pthread_mutex_lock(&s->lock);
+	for (unsigned i = 0; i < s->output_count; i++)
+		if (s->outputs[i].fd != fd)
+			s->outputs[left++] = s->outputs[i];
+	s->output_count = left;
+	s->finished = false;
+	s->fact_count = 0;
+	s->log_count = 0;
+	pthread_mutex_unlock(&s->lock);
+}
+
 static struct fact *find_fact(struct bmr_screen *s, const char *name)
 {
 	for (unsigned i = 0; i < s->fact_count; i++)

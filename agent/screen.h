@@ -29,6 +29,9 @@ void bmr_screen_close(struct bmr_screen *s);
 /* Show everything on fd too, which is borrowed.  At most 16; further ones are left out. */
 void bmr_screen_add(struct bmr_screen *s, int fd, enum bmr_screen_kind kind);
 
+/* Show nothing more on fd; a result that a panel shows is no longer kept from being drawn over. */
+void bmr_screen_remove(struct bmr_screen *s, int fd);
+
 /* A heading of the panel, replaced when set again: bmr_screen_fact(s, "image", "http://...").
  * Other kinds show it once, as a message. */
 void bmr_screen_fact(struct bmr_screen *s, const char *name, const char *value);

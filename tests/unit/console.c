@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* console: which are opened, and lines typed there.  Pseudo-terminals stand for serial ports. */
+/* console: which are opened, where Enter is pressed, and which is taken.  Pseudo-terminals stand for serial ports. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -7,6 +7,9 @@
 #include <cmocka.h>
 
 #include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
 
 #include "agent/console.h"
 #include "tests/fixtures/fake_machine.h"
@@ -131,55 +134,57 @@ static int open_end(const struct terminal *t)
 	return fd;
 }
 
-static void test_lines(void **state)
+static void test_wait(void **state)
 {
 	struct terminal a = terminal_new();
 	struct terminal b = terminal_new();
 	struct bmr_consoles c = {.fds = {open_end(&a), open_end(&b)}, .count = 2};
-	char line[8];
 
 	(void)state;
 	alarm(30); /* if it waits for what does not come */
-	type(&b, "yes\n");
-	assert_true(bmr_consoles_read_line(&c, line, sizeof line));
-	assert_string_equal(line, "yes");
-	type(&a, "\n");
-	assert_true(bmr_consoles_read_line(&c, line, sizeof line));
-	assert_string_equal(line, "");
+	type(&b, "\n");
+	assert_int_equal(bmr_consoles_wait(&c), 1);
+	type(&a, "noise\n");
+	assert_int_equal(bmr_consoles_wait(&c), 0);
 	close(a.keyboard); /* one is unplugged: the other goes on */
-	type(&b, "no\n");
-	assert_true(bmr_consoles_read_line(&c, line, sizeof line));
-	assert_string_equal(line, "no");
+	type(&b, "\n");
+	assert_int_equal(bmr_consoles_wait(&c), 1);
 	close(b.keyboard);
-	assert_false(bmr_consoles_read_line(&c, line, sizeof line));
+	assert_int_equal(bmr_consoles_wait(&c), -1);
 	alarm(0);
 	bmr_consoles_close(&c);
-	assert_false(bmr_consoles_read_line(&c, line, sizeof line));
+	assert_int_equal(bmr_consoles_wait(&c), -1);
 }
 
-/* What is left of a line that is too long is not taken for an answer of its own. */
-static void test_long_line(void **state)
+/* It becomes standard input and output, and blocks although it was opened not to. */
+static void test_take(void **state)
 {
 	struct terminal t = terminal_new();
 	struct bmr_consoles c = {.fds = {open_end(&t)}, .count = 1};
-	char line[8];
+	int in = dup(STDIN_FILENO);
+	int out = dup(STDOUT_FILENO);
+	char path[64] = "";
+	int taken, flags, named;
 
 	(void)state;
-	alarm(30);
-	type(&t, "0123456yes\n");
-	assert_true(bmr_consoles_read_line(&c, line, sizeof line));
-	assert_string_equal(line, "0123456");
-	type(&t, "no\n");
-	assert_true(bmr_consoles_read_line(&c, line, sizeof line));
-	assert_string_equal(line, "no");
-	type(&t, "123456\nok\n"); /* fits to the last byte: nothing is dropped */
-	assert_true(bmr_consoles_read_line(&c, line, sizeof line));
-	assert_string_equal(line, "123456");
-	assert_true(bmr_consoles_read_line(&c, line, sizeof line));
-	assert_string_equal(line, "ok");
-	alarm(0);
-	bmr_consoles_close(&c);
+	taken = bmr_consoles_take(&c, 0);
+	flags = fcntl(STDIN_FILENO, F_GETFL);
+	named = ttyname_r(STDOUT_FILENO, path, sizeof path);
+	dup2(in, STDIN_FILENO);
+	dup2(out, STDOUT_FILENO);
+	assert_int_equal(taken, 0);
+	assert_int_equal(named, 0);
+	assert_false(flags & O_NONBLOCK);
+	assert_string_equal(path + strlen("/dev/"), t.name);
+	assert_string_equal(getenv("TERM"), "vt100");
+	close(in);
+	close(out);
 	close(t.keyboard);
+	bmr_consoles_close(&c);
+	c = (struct bmr_consoles){.fds = {STDIN_FILENO}, .count = 1};
+	c.fds[0] = open("/dev/null", O_RDWR | O_CLOEXEC);
+	assert_int_equal(bmr_consoles_take(&c, 0), -1);
+	bmr_consoles_close(&c);
 }
 
 int main(void)
@@ -187,7 +192,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_nothing_named), cmocka_unit_test(test_kernel_consoles),
 		cmocka_unit_test(test_too_many),      cmocka_unit_test(test_serial_ports),
-		cmocka_unit_test(test_lines),         cmocka_unit_test(test_long_line),
+		cmocka_unit_test(test_wait),          cmocka_unit_test(test_take),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
