@@ -3,16 +3,30 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/serial.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
-#include "agent/screen.h"
 #include "base/cleanup.h"
 
 #define SERIAL_PORTS 8
+
+/* Only drivers of serial ports answer this. */
+static bool is_serial(int fd)
+{
+	struct serial_struct port;
+
+	return ioctl(fd, TIOCGSERIAL, &port) == 0;
+}
+
+enum bmr_screen_kind bmr_console_kind(int fd)
+{
+	return isatty(fd) && !is_serial(fd) ? BMR_SCREEN_REDRAW : BMR_SCREEN_LINES;
+}
 
 static void add(struct bmr_consoles *c, const char *name, char opened[][32])
 {

@@ -11,7 +11,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-struct bmr_screen;
+#include "agent/screen.h"
 
 #define BMR_CONSOLES_MAX 12
 
@@ -20,6 +20,10 @@ struct bmr_consoles {
 	unsigned count;
 	bool first_is_vga; /* fds[0] is tty1 */
 };
+
+/* How a program's own output is written: over and over on a terminal, but line by line where that is
+ * a serial line (slow, and often recorded) or no terminal at all. */
+enum bmr_screen_kind bmr_console_kind(int fd);
 
 /* Open those named in sysfs (NULL: "/sys"): tty1, every console of the kernel, and every ttyS with a
  * UART behind it.  One that cannot be opened is left out. */

@@ -6,6 +6,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "agent/console.h"
 #include "base/err.h"
 #include "base/log.h"
 #include "transport/sink.h"
@@ -92,8 +93,7 @@ static int open_outputs(struct bmr_session *s, bool on_stderr, struct bmr_err *e
 	    bmr_events_open(s->log, &s->events, e) < 0)
 		return -1;
 	if (on_stderr)
-		bmr_screen_add(s->screen, STDERR_FILENO,
-		               isatty(STDERR_FILENO) ? BMR_SCREEN_REDRAW : BMR_SCREEN_LINES);
+		bmr_screen_add(s->screen, STDERR_FILENO, bmr_console_kind(STDERR_FILENO));
 	return o->events ? bmr_events_to_file(s->events, o->events, e) : 0;
 }
 

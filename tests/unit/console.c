@@ -187,12 +187,35 @@ static void test_take(void **state)
 	bmr_consoles_close(&c);
 }
 
+static void test_kind(void **state)
+{
+	struct terminal t = terminal_new();
+	char path[48];
+	int ends[2];
+	int fd;
+
+	(void)state;
+	snprintf(path, sizeof path, "/dev/%s", t.name);
+	fd = open(path, O_RDWR | O_NOCTTY | O_CLOEXEC);
+	assert_int_equal(bmr_console_kind(fd), BMR_SCREEN_REDRAW);
+	close(fd);
+	close(t.keyboard);
+	assert_int_equal(pipe(ends), 0);
+	assert_int_equal(bmr_console_kind(ends[1]), BMR_SCREEN_LINES);
+	close(ends[0]);
+	close(ends[1]);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_nothing_named), cmocka_unit_test(test_kernel_consoles),
-		cmocka_unit_test(test_too_many),      cmocka_unit_test(test_serial_ports),
-		cmocka_unit_test(test_wait),          cmocka_unit_test(test_take),
+		cmocka_unit_test(test_kind),
+		cmocka_unit_test(test_nothing_named),
+		cmocka_unit_test(test_kernel_consoles),
+		cmocka_unit_test(test_too_many),
+		cmocka_unit_test(test_serial_ports),
+		cmocka_unit_test(test_wait),
+		cmocka_unit_test(test_take),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
