@@ -13,6 +13,7 @@
 #define LIMIT_MS 60000
 #define OUTPUT_MOST 65536
 #define LINE_FIELDS 3
+#define ARGS_MOST 16
 #define DEVICE_SIZE sizeof(((struct bmr_volume *)0)->device)
 
 static const char config[] =
@@ -48,6 +49,27 @@ static int run_lvm(const char *const *args, const atomic_bool *stop,
 	};
 
 	return bmr_child_run(&order, result, e);
+}
+
+int bmr_volumes_lvm(const struct bmr_volumes *v, const char *command, const char *const *args,
+                    char **output, struct bmr_err *e)
+{
+	AUTO_FREE char *devices = list_devices(v);
+	const char *all[ARGS_MOST] = {"lvm",      command, "--devices", devices,
+	                              "--config", config,  "--quiet"};
+	struct bmr_child_result result;
+	size_t count = 7;
+	int rc;
+
+	if (!devices)
+		return bmr_err_nomem(e, "a list of physical volumes");
+	for (; *args && count < ARGS_MOST - 1; args++)
+		all[count++] = *args;
+	rc = run_lvm(all, v->stop, &result, e);
+	if (rc == 0 && output)
+		*output = take_ptr(&result.output);
+	bmr_child_clear(&result);
+	return rc;
 }
 
 static int vgchange(const char *devices, const char *how, const atomic_bool *stop,

@@ -48,6 +48,11 @@ int bmr_volumes_close(struct bmr_volumes *v, struct bmr_err *e);
 int bmr_volumes_activate(struct bmr_volumes *v, struct bmr_err *e);
 int bmr_volumes_deactivate(struct bmr_volumes *v, struct bmr_err *e);
 
+/* Run an lvm command that sees the physical volumes of v and nothing else, with these arguments, ended
+ * by NULL.  *output, if it is not NULL, gets what it wrote, to be freed.  Errors: those of child.h. */
+int bmr_volumes_lvm(const struct bmr_volumes *v, const char *command, const char *const *args,
+                    char **output, struct bmr_err *e);
+
 /* Fill type by what stands on the device. */
 void bmr_volume_probe(struct bmr_volume *volume);
 

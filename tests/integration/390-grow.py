@@ -1,0 +1,260 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Restored onto a disk larger than the image: the backup of a GPT is at its end, bmr.grow=last grows
+the last partition and what it holds, by number and by its place, on a disk and in a file; what cannot be
+grown stays and is said.  sgdisk and each file system's own check judge."""
+
+import contextlib
+import json
+import os
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "fixtures"))
+from used_case import (CONTENT, EXT4, FOLDER, KINDS, MIB, XFS, fail, layout, loop, lvm, make_luks,
+                       mounted, new_disk, run, run_tests, table)
+
+BMR = os.environ.get("BMR", str(Path(__file__).resolve().parents[2] / "build/bmr"))
+IMAGE = FOLDER / "image.zst"
+LARGER = 300  # MiB more than the image has
+NOT_READY = 73
+
+
+@contextlib.contextmanager
+def whole(disk):
+    with loop(disk, 0, disk.stat().st_size // MIB) as device:
+        yield device
+
+
+def restore(image, target, *options, status=0):
+    done = run(BMR, "restore", "--overwrite=any", *options, image, target, check=False)
+    if done.returncode != status:
+        fail(f"restore {options}: {done.returncode} and not {status}: {done.stdout[-800:]}")
+    return done.stdout
+
+
+def check_gpt(disk):
+    said = run("sgdisk", "-v", disk).stdout
+    if "No problems found" not in said:
+        fail(f"sgdisk says: {said}")
+
+
+def parts(disk):
+    return {int(p["node"][len(str(disk)):]): p
+            for p in json.loads(run("sfdisk", "-J", disk).stdout)["partitiontable"]["partitions"]}
+
+
+def room(disk, start, size):
+    """What the file system there can hold, in MiB; a device of its own, for one that was mounted for
+    writing may still be busy."""
+    with loop(disk, start, size, read_only=True) as device:
+        xfs = "xfs" in run("blkid", "-p", device).stdout
+        with mounted(device, "-o", "ro,norecovery,nouuid" if xfs else "ro") as where:
+            found = os.statvfs(where)
+            return found.f_blocks * found.f_frsize // MIB
+
+
+def capture(disk):
+    run(BMR, "capture", "--replace=yes", disk, IMAGE)
+
+
+def on_larger(disk):
+    larger = new_disk("larger", disk.stat().st_size // MIB + LARGER)
+    with open(larger, "r+b") as f:
+        f.seek(disk.stat().st_size + 5 * MIB)
+        f.write(b"\xa5" * (4 * MIB))
+    return larger
+
+
+def same_files(kind, disk, larger, start, size, grown):
+    """The file system is clean in its new size, and its files are what they were; returns its room."""
+    with loop(disk, start, size, read_only=True) as device:
+        wanted = kind.look(device)
+    with loop(larger, start, grown) as device:
+        if kind.look(device) != wanted:
+            fail(f"{disk}: files differ")
+    return room(larger, start, grown)
+
+
+def grows(name, kind, size):
+    """One partition of a GPT, on a disk."""
+    disk = new_disk(name, size + 2)
+    table(disk, f"start=2048, size={size * 2048}\n")
+    with loop(disk, 1, size) as device:
+        kind.make(device, CONTENT)
+    before = room(disk, 1, size)
+    capture(disk)
+    larger = on_larger(disk)
+    with whole(larger) as device:
+        said = restore(IMAGE, device, "--grow=last")
+        if "grow: partition 1 has" not in said or "table: the GPT's backup is at the end" not in said:
+            fail(f"{name}: not said: {said[-600:]}")
+        # Once more onto what it is now.
+        restore(IMAGE, device, "--grow=last", "--compare=hash")
+    check_gpt(larger)
+    got = int(parts(larger)[1]["size"]) // 2048
+    if got != size + LARGER:
+        fail(f"{name}: the partition has {got} MiB and not {size + LARGER}")
+    after = same_files(kind, disk, larger, 1, size, got)
+    if after < before + LARGER * 9 // 10:
+        fail(f"{name}: the file system holds {after} MiB, before {before}")
+    disk.unlink()
+    larger.unlink()
+
+
+def test_ext4():
+    grows("ext4", *KINDS["ext4"])
+
+
+def test_ext2():
+    grows("ext2", *KINDS["ext2-1k"])
+
+
+def test_xfs():
+    grows("xfs", *KINDS["xfs"])
+
+
+def test_btrfs():
+    grows("btrfs", *KINDS["btrfs-dup"])
+
+
+def test_table_alone():
+    """Without an order only the backup moves; what is there already is not written; a file is like a
+    disk, a stream like a bmr image."""
+    disk = new_disk("alone", 60)
+    table(disk, f"start=2048, size={20 * 2048}\nstart={21 * 2048}, size={20 * 2048}\n")
+    with loop(disk, 1, 20) as device:
+        run("mkfs.ext4", "-qF", device)
+    capture(disk)
+    want = parts(disk)
+    for image in (IMAGE, disk):
+        larger = on_larger(disk)
+        restore(image, larger)
+        check_gpt(larger)
+        with whole(larger) as device:
+            said = restore(image, device)
+            check_gpt(device)
+            said = restore(image, device, "--compare=hash")
+            if "nothing was written" not in said:
+                fail(f"written again: {said[-400:]}")
+            run(BMR, "verify", image, device)
+            with open(larger, "r+b") as f:  # the backup alone is gone
+                f.seek(-512, os.SEEK_END)
+                f.write(bytes(512))
+            if run(BMR, "verify", image, device, check=False).returncode != 74:
+                fail("a lost backup is not seen")
+            said = restore(image, device, "--compare=hash")
+            check_gpt(device)
+        if {n: (p["start"], p["size"], p["uuid"]) for n, p in parts(larger).items()} != \
+           {n: (p["start"], p["size"], p["uuid"]) for n, p in want.items()}:
+            fail("the partitions are others")
+    disk.unlink()
+
+
+def test_order_and_file():
+    """Partition 1 lies behind partition 2; the target is a file."""
+    disk = new_disk("order", 130)
+    table(disk, f"1 : start={40 * 2048}, size={80 * 2048}\n2 : start=2048, size={30 * 2048}\n")
+    with loop(disk, 40, 80) as device:
+        EXT4.make(device, 10)
+    capture(disk)
+    larger = on_larger(disk)
+    restore(IMAGE, larger, "--grow=last")
+    check_gpt(larger)
+    found = parts(larger)
+    if int(found[2]["size"]) != 30 * 2048 or int(found[1]["size"]) // 2048 != 80 + 9 + LARGER:
+        fail(f"partitions are {found}")
+    same_files(EXT4, disk, larger, 40, 80, 89 + LARGER)
+    disk.unlink()
+
+
+def test_logical():
+    """The extended partition grows with its last logical one."""
+    disk = new_disk("logical", 400)
+    table(disk, f"start=2048, size={20 * 2048}, type=83, bootable\n"
+                f"start={21 * 2048}, size={370 * 2048}, type=5\n"
+                f"start={23 * 2048}, size={20 * 2048}, type=82\n"
+                f"start={50 * 2048}, size={340 * 2048}, type=83\n", "dos")
+    with loop(disk, 50, 340) as device:
+        XFS.make(device, CONTENT)
+    capture(disk)
+    larger = on_larger(disk)
+    with whole(larger) as device:
+        restore(IMAGE, device, "--grow=last")
+    found = parts(larger)
+    end = 400 + LARGER
+    if [int(found[n]["start"]) + int(found[n]["size"]) for n in (2, 6)] != [end * 2048] * 2:
+        fail(f"partitions are {found}")
+    if found[5] != dict(parts(disk)[5], node=found[5]["node"]):
+        fail("the other logical partition changed")
+    same_files(XFS, disk, larger, 50, 340, end - 50)
+    disk.unlink()
+
+
+def test_primary_mbr():
+    disk = new_disk("primary", 100)
+    table(disk, f"start=2048, size={90 * 2048}, type=83, bootable\n", "dos")
+    with loop(disk, 1, 90) as device:
+        EXT4.make(device, 10)
+    capture(disk)
+    larger = on_larger(disk)
+    with whole(larger) as device:
+        restore(IMAGE, device, "--grow=last")
+    if int(parts(larger)[1]["size"]) // 2048 != 99 + LARGER:
+        fail(f"partitions are {parts(larger)}")
+    same_files(EXT4, disk, larger, 1, 90, 99 + LARGER)
+    disk.unlink()
+
+
+def test_cannot():
+    """Swap, LUKS, nothing known, no table: restored, left as it is, and said; exit code 73."""
+    makers = {"swap": lambda device: run("mkswap", device), "crypto_LUKS": make_luks,
+              "nothing known": lambda device: None}
+    for name, make in makers.items():
+        disk = new_disk(name, 60)
+        table(disk, f"start=2048, size={50 * 2048}\n")
+        with loop(disk, 1, 50) as device:
+            make(device)
+        capture(disk)
+        larger = on_larger(disk)
+        with whole(larger) as device:
+            said = restore(IMAGE, device, "--grow=last", status=NOT_READY)
+        if f"holds {name}, which cannot be grown" not in said or "bmr: restored" not in said:
+            fail(f"{name}: not said: {said[-400:]}")
+        if layout(larger).split('"partitions"')[1] != layout(disk).split('"partitions"')[1]:
+            fail(f"{name}: the partition changed")
+        check_gpt(larger)
+        disk.unlink()
+    disk = new_disk("bare", 40)
+    with whole(disk) as device:
+        EXT4.make(device, 5)
+    capture(disk)
+    with whole(on_larger(disk)) as device:
+        restore(IMAGE, device, "--grow=last", status=NOT_READY)
+
+
+def test_lvm():
+    """Needs the kernel's device-mapper; the VM cases have it."""
+    if not Path("/sys/module/dm_mod").exists():
+        print("test_lvm: no device-mapper here; see tests/vm/cases_grow.py")
+        return
+    disk = new_disk("lvm", 200)
+    table(disk, f"start=2048, size={190 * 2048}\n")
+    with loop(disk, 1, 190) as device:
+        only = ("--devices", device, "-qq")
+        lvm("pvcreate", *only, device)
+        lvm("vgcreate", *only, "bmrgrow", device)
+        lvm("lvcreate", *only, "-an", "-Zn", "-Wn", "-L", "100M", "-n", "root", "bmrgrow")
+    with loop(disk, 2, 100) as device:
+        EXT4.make(device, 10)
+    capture(disk)
+    larger = on_larger(disk)
+    with whole(larger) as device:
+        said = restore(IMAGE, device, "--grow=last")
+    if "volume 'bmrgrow/root' (ext4, the only one with a file system)" not in said:
+        fail(f"lvm: not said: {said[-400:]}")
+    with loop(larger, 2, 180 + LARGER) as device:
+        EXT4.look(device)
+
+
+run_tests({name: test for name, test in list(globals().items()) if name.startswith("test_")})
