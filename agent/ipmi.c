@@ -87,7 +87,7 @@ static void try_set(const struct bmc *b, const uint8_t *data, size_t len)
 	(void)set(b, data, len, &ignored);
 }
 
-static int read_back(const struct bmc *b, struct bmr_err *e)
+static int read_back(const struct bmc *b, bool *valid, struct bmr_err *e)
 {
 	const uint8_t which[] = {OPTION_FLAGS, 0, 0};
 	uint8_t answer[BMR_IPMI_ANSWER] = {0};
@@ -98,7 +98,8 @@ static int read_back(const struct bmc *b, struct bmr_err *e)
 	/* Version, number, then the five bytes as they were set. */
 	if (len < 4 || (answer[1] & 0x7f) != OPTION_FLAGS)
 		return bmr_err_set(e, BMR_E_TARGET, 0, "the BMC's answer is not about boot flags");
-	if (!(answer[2] & FLAGS_VALID) || (answer[3] & DEVICE_MASK) != DEVICE_DISK)
+	*valid = answer[2] & FLAGS_VALID;
+	if ((answer[3] & DEVICE_MASK) != DEVICE_DISK)
 		return bmr_err_set(e, BMR_E_TARGET, 0,
 		                   "the BMC did not keep it: its boot flags are 0x%02x 0x%02x when "
 		                   "read back",
@@ -106,7 +107,7 @@ static int read_back(const struct bmc *b, struct bmr_err *e)
 	return 0;
 }
 
-int bmr_ipmi_set_boot_disk(bmr_ipmi_call *call, void *ctx, bool efi, struct bmr_err *e)
+int bmr_ipmi_set_boot_disk(bmr_ipmi_call *call, void *ctx, bool efi, bool *valid, struct bmr_err *e)
 {
 	static const uint8_t begin[] = {OPTION_PROGRESS, 1};
 	static const uint8_t keep[] = {OPTION_CLEARING, KEEP_FLAGS};
@@ -122,7 +123,7 @@ int bmr_ipmi_set_boot_disk(bmr_ipmi_call *call, void *ctx, bool efi, struct bmr_
 	try_set(&b, unseen, sizeof unseen);
 	rc = set(&b, flags, sizeof flags, e);
 	try_set(&b, end, sizeof end);
-	if (rc < 0 || read_back(&b, e) < 0)
+	if (rc < 0 || read_back(&b, valid, e) < 0)
 		return bmr_err_while(e, "telling the BMC to start from the disk");
 	return 0;
 }

@@ -22,11 +22,13 @@ typedef int bmr_ipmi_call(void *ctx, uint8_t netfn, uint8_t command, const uint8
                           size_t len, uint8_t *answer, size_t *answer_len, struct bmr_err *e);
 
 /* "Next start from the disk, once", and read back whether the BMC knows.  efi: as UEFI does.
+ * *valid: whether the BMC also marks it as valid, which not every one does.
  * Errors: BMR_E_TARGET, naming what the BMC answered. */
-int bmr_ipmi_set_boot_disk(bmr_ipmi_call *call, void *ctx, bool efi, struct bmr_err *e);
+int bmr_ipmi_set_boot_disk(bmr_ipmi_call *call, void *ctx, bool efi, bool *valid,
+                           struct bmr_err *e);
 
 /* The same with the machine's own BMC; each answer is waited for 10 s at most.
  * Errors: BMR_E_TARGET (no BMC, no answer, or as above). */
-int bmr_ipmi_boot_disk(bool efi, struct bmr_err *e);
+int bmr_ipmi_boot_disk(bool efi, bool *valid, struct bmr_err *e);
 
 #endif

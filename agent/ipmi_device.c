@@ -72,7 +72,7 @@ static int call_device(void *ctx, uint8_t netfn, uint8_t command, const uint8_t 
 	return receive(d->fd, d->id, answer, answer_len, e);
 }
 
-int bmr_ipmi_boot_disk(bool efi, struct bmr_err *e)
+int bmr_ipmi_boot_disk(bool efi, bool *valid, struct bmr_err *e)
 {
 	AUTO_FD int fd = open(BMR_IPMI_DEVICE, O_RDWR | O_CLOEXEC);
 	struct device d = {fd, 0};
@@ -82,5 +82,5 @@ int bmr_ipmi_boot_disk(bool efi, struct bmr_err *e)
 		                   "cannot open '%s': this machine has no BMC, or none that the "
 		                   "drivers ipmi_si and ipmi_ssif know",
 		                   BMR_IPMI_DEVICE);
-	return bmr_ipmi_set_boot_disk(call_device, &d, efi, e);
+	return bmr_ipmi_set_boot_disk(call_device, &d, efi, valid, e);
 }

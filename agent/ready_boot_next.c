@@ -23,10 +23,13 @@ static int by_efi(const struct bmr_ready *r, const char *missing, char *text, si
 
 static int by_ipmi(bool efi, char *text, size_t len, struct bmr_err *e)
 {
-	if (bmr_ipmi_boot_disk(efi, e) < 0)
+	bool valid;
+
+	if (bmr_ipmi_boot_disk(efi, &valid, e) < 0)
 		return -1;
-	snprintf(text, len, "the BMC starts the machine from its disk (%s), for one start",
-	         efi ? "UEFI" : "BIOS");
+	snprintf(text, len, "the BMC starts the machine from its disk (%s), for one start%s",
+	         efi ? "UEFI" : "BIOS",
+	         valid ? "" : "; it has kept that, but does not mark it as valid");
 	return 0;
 }
 

@@ -19,7 +19,8 @@ struct bmc {
 	uint8_t refuses[OPTIONS]; /* completion code for setting it */
 	bool forgets;             /* answers 0 and keeps nothing */
 	bool silent;
-	size_t cut; /* answers have no more bytes than this, if not 0 */
+	bool marks_nothing; /* as valid */
+	size_t cut;         /* answers have no more bytes than this, if not 0 */
 };
 
 static int call(void *ctx, uint8_t netfn, uint8_t command, const uint8_t *data, size_t len,
@@ -43,6 +44,8 @@ static int call(void *ctx, uint8_t netfn, uint8_t command, const uint8_t *data, 
 		answer[1] = 1;
 		answer[2] = data[0];
 		memcpy(answer + 3, b->values[data[0]], 5);
+		if (b->marks_nothing)
+			answer[3] &= 0x7f;
 		got = 8;
 	}
 	*answer_len = b->cut && b->cut < got ? b->cut : got;
@@ -54,10 +57,12 @@ static void test_bios(void **state)
 	static const uint8_t want[] = {0x80, 0x08, 0, 0, 0};
 	struct bmc b = {0};
 	struct bmr_err e = {0};
+	bool valid = false;
 
 	(void)state;
-	assert_int_equal(bmr_ipmi_set_boot_disk(call, &b, false, &e), 0);
+	assert_int_equal(bmr_ipmi_set_boot_disk(call, &b, false, &valid, &e), 0);
 	assert_memory_equal(b.values[5], want, sizeof want);
+	assert_true(valid);
 	assert_int_equal(b.values[0][0], 0);    /* set complete */
 	assert_int_equal(b.values[3][0], 0x0b); /* kept until the restart */
 }
@@ -67,9 +72,10 @@ static void test_efi(void **state)
 	static const uint8_t want[] = {0xa0, 0x08, 0, 0, 0};
 	struct bmc b = {0};
 	struct bmr_err e = {0};
+	bool valid = false;
 
 	(void)state;
-	assert_int_equal(bmr_ipmi_set_boot_disk(call, &b, true, &e), 0);
+	assert_int_equal(bmr_ipmi_set_boot_disk(call, &b, true, &valid, &e), 0);
 	assert_memory_equal(b.values[5], want, sizeof want);
 }
 
@@ -78,17 +84,22 @@ static void test_poor_bmc(void **state)
 {
 	struct bmc b = {.refuses = {[0] = 0x80, [3] = 0x80, [4] = 0x80}};
 	struct bmr_err e = {0};
+	bool valid = false;
 
 	(void)state;
-	assert_int_equal(bmr_ipmi_set_boot_disk(call, &b, false, &e), 0);
+	assert_int_equal(bmr_ipmi_set_boot_disk(call, &b, false, &valid, &e), 0);
 	assert_int_equal(b.values[5][1], 0x08);
+	b.marks_nothing = true;
+	assert_int_equal(bmr_ipmi_set_boot_disk(call, &b, false, &valid, &e), 0);
+	assert_false(valid);
 }
 
 static void fails(struct bmc b, const char *words)
 {
 	struct bmr_err e = {0};
+	bool valid = false;
 
-	assert_int_equal(bmr_ipmi_set_boot_disk(call, &b, false, &e), -1);
+	assert_int_equal(bmr_ipmi_set_boot_disk(call, &b, false, &valid, &e), -1);
 	assert_int_equal(e.code, BMR_E_TARGET);
 	if (!strstr(e.msg, words))
 		fail_msg("'%s' is not in: %s", words, e.msg);
