@@ -17,7 +17,7 @@ QUIET_FIRMWARE = ["IPv4PXESupport", "IPv6PXESupport"]       # of OVMF, switched 
 class Netboot:
     """A boot server on a Lan, a Debian image there, and a machine with a used disk T1."""
 
-    def __init__(self, lab, *, as_pxe=False):
+    def __init__(self, lab, *, as_pxe=False, example="dnsmasq.conf"):
         self.lab, self.lan = lab, Lan()
         self.root = lab.work / "served"
         subprocess.run([TOP / "iso/netboot", "--boot", BUILD / "boot", "--out", self.root,
@@ -26,14 +26,14 @@ class Netboot:
         lab.folder(d_img_zst=lab.packed(image, "zst"))
         self.disk = lab.target(image.stat().st_size + LONGER)
         self.web = self.lan.http(self.root)
-        self.dhcp = self.lan.dnsmasq(*self.configuration(as_pxe), folder=lab.work)
+        self.dhcp = self.lan.dnsmasq(*self.configuration(example, as_pxe), folder=lab.work)
 
-    def configuration(self, as_pxe):
+    def configuration(self, example, as_pxe):
         """The example's lines for this place.  as_pxe: do not see that a ROM is iPXE, as QEMU's
         are: it then does what PXE of a real card does."""
         own = {"interface=eth0": "interface=br0", "tftp-root=/srv/bmr": f"tftp-root={self.root}",
                "port=0": "", "log-dhcp": ""}        # the last two: Lan has them
-        for line in (self.root / "dnsmasq.conf").read_text().splitlines():
+        for line in (self.root / example).read_text().splitlines():
             if not (as_pxe and "set:ipxe" in line):
                 yield own.get(line, line)
 
@@ -96,33 +96,39 @@ def bios_pxe(lab):
               [mine, "/vmlinuz", "/initrd.img", mine], f"by HTTP: {got}")
 
 
-def uefi_pxe(lab, firmware):
+def uefi_pxe(net, firmware):
     """By the firmware's own PXE: shim, GRUB, and all the rest by TFTP."""
-    with Netboot(lab) as net:
-        nic = net.lan.tap(boot=0)
-        net.order(nic, *net.restore())
-        with net.machine("live", nic, firmware=firmware) as vm:
-            check_path(vm, "grub", nic)
-            expect_done(vm)
-            if firmware == "secureboot":
-                check("UEFI, Secure Boot on" in vm.text(), "Secure Boot was not on")
-        sent, mine = net.dhcp.sent(), f"grub.cfg-01-{dashes(nic)}"
-        check([name for name in sent if name in ("shimx64.efi", "grubx64.efi", "grub.cfg",
-                                                 "vmlinuz", "initrd.img")][-5:] ==
-              ["shimx64.efi", "grubx64.efi", "grub.cfg", "vmlinuz", "initrd.img"] and mine in sent,
-              f"by TFTP: {sent}")
-        check(set(net.requests("")) == {"/d.img.zst"}, f"by HTTP: {net.requests('')}")
-    check_boots(lab, net.disk, firmware)
+    nic = net.lan.tap(boot=0)
+    net.order(nic, *net.restore())
+    with net.machine("live", nic, firmware=firmware) as vm:
+        check_path(vm, "grub", nic)
+        expect_done(vm)
+        if firmware == "secureboot":
+            check("UEFI, Secure Boot on" in vm.text(), "Secure Boot was not on")
+    sent, mine = net.dhcp.sent(), f"grub.cfg-01-{dashes(nic)}"
+    check([name for name in sent if name in ("shimx64.efi", "grubx64.efi", "grub.cfg",
+                                             "vmlinuz", "initrd.img")][-5:] ==
+          ["shimx64.efi", "grubx64.efi", "grub.cfg", "vmlinuz", "initrd.img"] and mine in sent,
+          f"by TFTP: {sent}")
+    check(set(net.requests("")) == {"/d.img.zst"}, f"by HTTP: {net.requests('')}")
+    check_boots(net.lab, net.disk, firmware)
 
 
 @case("netboot-uefi-pxe", limit=300)
 def uefi_plain(lab):
-    uefi_pxe(lab, "uefi")
+    """Another DHCP server gives the addresses and knows nothing of booting."""
+    with Netboot(lab, example="dnsmasq-proxy.conf") as net, Lan("10.77.0.2/24") as other:
+        net.lan.join(other)
+        (lab.work / "other").mkdir()
+        leases = other.dnsmasq("dhcp-range=10.77.0.100,10.77.0.199,1h", folder=lab.work / "other")
+        uefi_pxe(net, "uefi")
+        check("DHCPACK" in leases.log(), "the addresses are not from the other server")
 
 
 @case("netboot-uefi-pxe-secureboot", limit=400)
 def uefi_secureboot(lab):
-    uefi_pxe(lab, "secureboot")
+    with Netboot(lab) as net:
+        uefi_pxe(net, "secureboot")
 
 
 @case("netboot-ipxe", limit=300)
@@ -162,4 +168,4 @@ def uefi_http(lab):
         check(set(net.requests("UefiHttpBoot")) == {"/bmr.iso"}, f"by HTTP: {got}")
         check(set(got) == {"/bmr.iso", f"/orders/{dashes(nic)}", "/d.img.zst"}, f"by HTTP: {got}")
         check(not net.dhcp.sent(), f"by TFTP: {net.dhcp.sent()}")
-    check_boots(lab, net.disk, "secureboot")
+    check_boots(lab, net.disk, "uefi")

@@ -201,6 +201,19 @@ class Lan:
         """Whether packets pass the port of a card.  The machine sees a link all the time."""
         self.run("ip", "link", "set", tap.port, *(["master", "br0"] if works else ["nomaster"]))
 
+    def join(self, other):
+        """A cable between the bridges of two: one network with servers at different machines."""
+        with other.inside():
+            there = subprocess.Popen(["sleep", "60"], preexec_fn=die_with_parent)
+        try:
+            self.run("ip", "link", "add", "wire", "type", "veth", "peer", "name", "wire", "netns",
+                     there.pid)
+        finally:
+            there.kill()
+            there.wait()
+        for lan in (self, other):
+            lan.run("ip", "link", "set", "wire", "master", "br0", "up")
+
     # --- servers ---
 
     def dnsmasq(self, *lines, folder, dns=False):
