@@ -33,7 +33,7 @@ static const char firmware[] =
 	"echo \"$*\" >>calls\n"
 	"[ ! -e full ] || case $* in *--create-only*)\n"
 	"	echo 'Could not prepare Boot variable: No space left on device' >&2; exit 5;; "
-        "esac\n"
+	"esac\n"
 	"case $* in\n"
 	"-v) [ ! -e next ] || echo \"BootNext: $(cat next)\"; echo 'Timeout: 0 seconds'\n"
 	"	echo \"BootOrder: $(cat order)\"; cat Boot*;;\n"
