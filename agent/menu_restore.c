@@ -92,29 +92,40 @@ static int restore(void *ctx, struct bmr_err *e)
 	return rc < 0 ? -1 : bmr_job_restore(t->job, &t->target, e);
 }
 
-static void restore_job(struct bmr_menu *m, struct todo *t)
+/* false: went back. */
+static bool restore_job(struct bmr_menu *m, struct todo *t)
 {
 	char line[BMR_MENU_LINE_SIZE] = "";
+	bool agreed;
 
 	if (!choose_target(m, t, "Restore onto which disk?", false))
-		return;
+		return false;
 	if (*t->disk.path)
 		bmr_menu_unattended(m, "restore", &t->disk, t->disk.holds_something, line);
-	if (bmr_menu_confirm(m, &t->disk, &t->target))
+	agreed = bmr_menu_confirm(m, &t->disk, &t->target);
+	if (agreed)
 		bmr_menu_act(m, line, restore, t);
 	bmr_disk_clear(&t->disk);
+	return agreed;
+}
+
+/* Open the image, and go on with it.  false: went back, to another image. */
+static bool with_image(struct bmr_menu *m, bool (*go_on)(struct bmr_menu *m, struct todo *t))
+{
+	struct bmr_job job = {.session = m->session};
+	struct todo t = {.job = &job};
+	bool done = open_job(m, &job) && go_on(m, &t);
+
+	bmr_job_close(&job);
+	return done;
 }
 
 void bmr_menu_restore(struct bmr_menu *m)
 {
-	struct bmr_job job = {.session = m->session};
-	struct todo t = {.job = &job};
+	bool done = false;
 
-	if (!bmr_menu_choose_image(m) || !show_image(m))
-		return;
-	if (open_job(m, &job))
-		restore_job(m, &t);
-	bmr_job_close(&job);
+	while (!done && !m->lost && bmr_menu_choose_image(m))
+		done = show_image(m) && with_image(m, restore_job);
 }
 
 /* --- verify --- */
@@ -126,7 +137,7 @@ static int verify(void *ctx, struct bmr_err *e)
 	return bmr_job_verify(t->job, t->has_target ? &t->target : NULL, e);
 }
 
-static void verify_job(struct bmr_menu *m, struct todo *t)
+static bool verify_job(struct bmr_menu *m, struct todo *t)
 {
 	static const char *const items[] = {"The image alone: is it whole?",
 	                                    "A disk too: does it hold the image?"};
@@ -135,23 +146,20 @@ static void verify_job(struct bmr_menu *m, struct todo *t)
 
 	if (!bmr_menu_ok(m,
 	                 bmr_menu_ui_list("Verify", "What is to be verified?", items, 2, &chosen)))
-		return;
+		return false;
 	t->has_target = chosen == 1;
 	if (t->has_target && !choose_target(m, t, "Verify which disk?", true))
-		return;
+		return false;
 	bmr_menu_unattended(m, "verify", *t->disk.path ? &t->disk : NULL, false, line);
 	bmr_menu_act(m, line, verify, t);
 	bmr_disk_clear(&t->disk);
+	return true;
 }
 
 void bmr_menu_verify(struct bmr_menu *m)
 {
-	struct bmr_job job = {.session = m->session};
-	struct todo t = {.job = &job};
+	bool done = false;
 
-	if (!bmr_menu_choose_image(m))
-		return;
-	if (open_job(m, &job))
-		verify_job(m, &t);
-	bmr_job_close(&job);
+	while (!done && !m->lost && bmr_menu_choose_image(m))
+		done = with_image(m, verify_job);
 }

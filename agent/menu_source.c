@@ -14,6 +14,7 @@
 #include "base/log.h"
 #include "base/size.h"
 #include "transport/list.h"
+#include "transport/url.h"
 
 #define VOLUMES_MAX 32
 #define NAME_SIZE 256
@@ -39,6 +40,22 @@ static void set_login(struct bmr_menu *m, const char *user, const char *password
 	m->password = p->password != NULL;
 }
 
+/* A folder's address ends with a slash: a name that stands for a file, and of smb a share, is added
+ * to read it. */
+static bool is_address(const char *text, struct bmr_err *e)
+{
+	size_t len = strcspn(text, "?");
+	char probe[BMR_MENU_URL_SIZE + 4];
+	struct bmr_url url;
+	bool ok;
+
+	snprintf(probe, sizeof probe, "%.*s%s%s", (int)len, text,
+	         len > 0 && text[len - 1] == '/' ? "_/_" : "", text + len);
+	ok = bmr_url_parse(probe, &url, e) == 0;
+	bmr_url_clear(&url);
+	return ok;
+}
+
 /* Secrets in it are known to the log from here on. */
 static bool set_image(struct bmr_menu *m, const char *url)
 {
@@ -47,7 +64,7 @@ static bool set_image(struct bmr_menu *m, const char *url)
 
 	set_text(&p->image, url);
 	if (p->image && bmr_config_expand(m->session, &p->image, &err) == 0 &&
-	    bmr_credentials_load(p, m->session->log, &err) == 0)
+	    is_address(p->image, &err) && bmr_credentials_load(p, m->session->log, &err) == 0)
 		return true;
 	bmr_menu_error(m, "Not an address", &err);
 	return false;

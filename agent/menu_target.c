@@ -27,7 +27,7 @@ static const char *known(const char *text, const char *otherwise)
 
 static const char *holds(const struct bmr_disk *d)
 {
-	return d->holds_something ? "holds data" : "empty";
+	return d->holds_something ? "holds data" : "nothing known";
 }
 
 static void make_row(char *row, const struct bmr_disk *d, const struct bmr_judgement *j)
@@ -228,8 +228,9 @@ static void describe(struct text *t, struct bmr_menu *m, const struct bmr_disk *
 		add(t, "The same without questions:\n%s\n",
 		    bmr_menu_unattended(m, "restore", disk, disk->holds_something, line));
 	add(t, "%s\n",
-	    !*disk->path || disk->holds_something ? "EVERYTHING ON IT WILL BE LOST."
-	                                          : "It is empty.");
+	    !*disk->path || disk->holds_something
+	            ? "EVERYTHING ON IT WILL BE LOST."
+	            : "No partition table and no file system was found on it.");
 }
 
 bool bmr_menu_confirm(struct bmr_menu *m, const struct bmr_disk *disk,

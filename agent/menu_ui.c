@@ -2,6 +2,7 @@
 #include "agent/menu_ui.h"
 
 #include <newt.h>
+#include <slang.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -84,7 +85,8 @@ int bmr_menu_ui_open(bool utf8, struct bmr_err *e)
 			"the menu needs a terminal that can move its cursor: set TERM, to "
 			"vt100 for one");
 	set_locale(utf8);
-	if (newtInit() != 0)
+	/* newtInit would end the program. */
+	if (SLtt_initialize(NULL) < 0 || newtInit() != 0)
 		return bmr_err_set(e, BMR_E_USAGE, 0, "the terminal '%s' is not known", term);
 	draw_root();
 	return 0;
@@ -215,7 +217,9 @@ static bool again(enum outcome outcome)
 {
 	if (outcome != OUTCOME_RESIZED)
 		return false;
-	newtResizeScreen(0);
+	/* newtResizeScreen leaves S-Lang's screen as wide as it was. */
+	newtFinished();
+	newtInit();
 	draw_root();
 	return true;
 }
