@@ -34,14 +34,15 @@ repeat() { # COUNT CHARACTER
 }
 
 mkdir "$work/boot"
-for file in vmlinuz initrd.img build-id; do
-	echo "$file" >"$work/boot/$file"
+for file in vmlinuz initrd.img build-id inputs; do
+	echo "$file - 1 0" >"$work/boot/$file"
 done
 "$top/iso/netboot" --boot "$work/boot" --out "$dir" --server 10.1.2.3 >"$work/log"
 
 echo "305-netboot: the directory"
 (cd "$dir" && sha256sum --quiet -c SHA256SUMS) || die "SHA256SUMS is wrong"
-for file in lpxelinux.0 ldlinux.c32 shimx64.efi grubx64.efi boot.ipxe grub/grub.cfg; do
+for file in lpxelinux.0 ldlinux.c32 shimx64.efi grubx64.efi snponly.efi boot.ipxe grub/grub.cfg \
+	sbom.spdx.json; do
 	[ -s "$dir/$file" ] || die "no $file"
 done
 for example in dnsmasq.conf dnsmasq-proxy.conf; do

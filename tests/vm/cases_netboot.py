@@ -116,13 +116,8 @@ def uefi_pxe(net, firmware):
 
 @case("netboot-uefi-pxe", limit=300)
 def uefi_plain(lab):
-    """Another DHCP server gives the addresses and knows nothing of booting."""
-    with Netboot(lab, example="dnsmasq-proxy.conf") as net, Lan("10.77.0.2/24") as other:
-        net.lan.join(other)
-        (lab.work / "other").mkdir()
-        leases = other.dnsmasq("dhcp-range=10.77.0.100,10.77.0.199,1h", folder=lab.work / "other")
+    with Netboot(lab) as net:
         uefi_pxe(net, "uefi")
-        check("DHCPACK" in leases.log(), "the addresses are not from the other server")
 
 
 @case("netboot-uefi-pxe-secureboot", limit=400)
@@ -131,19 +126,25 @@ def uefi_secureboot(lab):
         uefi_pxe(net, "secureboot")
 
 
-@case("netboot-ipxe", limit=300)
+@case("netboot-ipxe", limit=350)
 def ipxe(lab):
-    with Netboot(lab) as net:
-        nic = net.lan.tap(rom="ipxe", boot=0)
+    """Another DHCP server gives the addresses and knows nothing of booting; the firmware's PXE
+    fetches iPXE, which fetches the rest."""
+    with Netboot(lab, example="dnsmasq-proxy.conf") as net, Lan("10.77.0.2/24") as other:
+        net.lan.join(other)
+        (lab.work / "other").mkdir()
+        leases = other.dnsmasq("dhcp-range=10.77.0.100,10.77.0.199,1h", folder=lab.work / "other")
+        nic = net.lan.tap(boot=0)
         net.order(nic, *net.restore())
-        with net.machine("live", nic) as vm:
+        with net.machine("live", nic, firmware="uefi") as vm:
             check_path(vm, "ipxe", nic)
             expect_done(vm)
+        check("DHCPACK" in leases.log(), "the addresses are not from the other server")
         got = net.requests("iPXE")
         check(got == ["/boot.ipxe", f"/ipxe/01-{dashes(nic)}.ipxe", "/vmlinuz", "/initrd.img"],
               f"by HTTP: {got}")
-        check(not net.dhcp.sent(), f"by TFTP: {net.dhcp.sent()}")
-    check_boots(lab, net.disk)
+        check(set(net.dhcp.sent()) == {"snponly.efi"}, f"by TFTP: {net.dhcp.sent()}")
+    check_boots(lab, net.disk, "uefi")
 
 
 @case("netboot-uefi-http-secureboot", limit=450)
