@@ -13,6 +13,7 @@
 #include "base/cleanup.h"
 #include "base/err.h"
 #include "base/log.h"
+#include "imaging/cut.h"
 #include "imaging/select.h"
 
 #define LOOK_EVERY_S 1
@@ -242,7 +243,7 @@ int bmr_choose_target(struct bmr_job *job, unsigned wait_s, struct bmr_target_in
 		.hints = &hints,
 		.unattended = true,
 		.source_disks = sources,
-		.image_size = job->image.at_least,
+		.image_size = bmr_cut_least(&job->image),
 		.image_sector = job->image.layout.sector,
 		.overwrite = p->overwrite,
 		.confirm = p->confirm,

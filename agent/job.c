@@ -16,6 +16,7 @@
 #include "base/err.h"
 #include "base/log.h"
 #include "base/size.h"
+#include "imaging/cut.h"
 #include "imaging/disk.h"
 #include "imaging/select.h"
 #include "imaging/sidecar.h"
@@ -150,7 +151,7 @@ int bmr_job_check_target(struct bmr_job *job, const struct bmr_target_info *targ
 	struct bmr_select_rules rules = {
 		.named = true,
 		.source_disks = sources,
-		.image_size = job->image.at_least,
+		.image_size = bmr_cut_least(&job->image),
 		.image_sector = job->image.layout.sector,
 		.overwrite = p->overwrite,
 		.confirm = p->confirm,

@@ -142,6 +142,8 @@ static void add_outcome(void *ctx, struct bmr_json *j)
 	bmr_json_text(j, "image", bmr_source_name(o->job->source));
 	bmr_json_text(j, "target", o->target);
 	bmr_json_number(j, "bytes", o->result->size);
+	if (o->result->left_out)
+		bmr_json_number(j, "left_out", o->result->left_out);
 	if (o->result->has_sha256)
 		bmr_json_text(j, "sha256", bmr_digest_text(&o->result->sha256, digest));
 	bmr_json_bool(j, "proven", o->result->proven);
@@ -209,7 +211,7 @@ int bmr_job_restore(struct bmr_job *job, const struct bmr_target_info *target, s
 	                           &result,
 	                           {"restored", &job->progress, result.size, bmr_clock_s() - begun},
 	                           0};
-	outcome.not_ready = bmr_ready_run(s, target, result.size);
+	outcome.not_ready = bmr_ready_run(s, target, result.size + result.left_out);
 	bmr_events_send(s->events, "restored", add_outcome, &outcome);
 	say_restored(&outcome);
 	bmr_stats_print(&outcome.stats, s->options, stdout);

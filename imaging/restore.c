@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "imaging/body.h"
 #include "imaging/chunked.h"
+#include "imaging/cut.h"
 #include "imaging/image.h"
 #include "imaging/manifest.h"
 #include "imaging/stage.h"
@@ -23,24 +24,30 @@ struct run {
 	struct bmr_body *body;
 };
 
-static int too_small(const struct bmr_target_info *target, uint64_t size, struct bmr_err *e)
+static int too_small(const struct bmr_image *image, const struct bmr_target_info *target,
+                     uint64_t size, struct bmr_err *e)
 {
-	return bmr_err_set(e, BMR_E_REFUSED, 0,
-	                   "'%s' is too small: it has %" PRIu64
-	                   " bytes and the image needs %" PRIu64 ", %" PRIu64 " more",
-	                   target->path, target->size, size, size - target->size);
+	bmr_err_set(e, BMR_E_REFUSED, 0,
+	            "'%s' is too small: it has %" PRIu64 " bytes and the image needs %" PRIu64
+	            ", %" PRIu64 " more",
+	            target->path, target->size, size, size - target->size);
+	if (image->layout.used_end == 0)
+		return -1;
+	return bmr_err_while(e,
+	                     "making room for partitions, of which the last ends at byte %" PRIu64,
+	                     image->layout.used_end);
 }
 
 int bmr_restore_check(const struct bmr_image *image, const struct bmr_target_info *target,
                       struct bmr_err *e)
 {
 	const struct bmr_manifest *m = image->manifest;
-	uint64_t size = m ? m->head.disk_size : image->at_least;
+	uint64_t size = bmr_cut_least(image);
 	unsigned sector = m ? m->head.sector : image->layout.sector;
 
 	if (!target->is_new && size > target->size)
-		return too_small(target, size, e);
-	if (m && bmr_image_check_sectors(size, target->sector, e) < 0)
+		return too_small(image, target, size, e);
+	if (m && bmr_image_check_sectors(m->head.disk_size, target->sector, e) < 0)
 		return -1;
 	if (!target->is_file && sector != 0 && sector != target->sector)
 		return bmr_err_set(
@@ -341,17 +348,38 @@ static int restore_opened(struct chunked_run *run, struct bmr_restore_result *re
 	return rc;
 }
 
+/* On a disk that is smaller than the image's, what no partition uses is left out. */
+static void cut_image(const struct bmr_restore *r, struct bmr_image *image,
+                      struct bmr_manifest *cut, struct bmr_restore_result *result)
+{
+	uint64_t size = image->manifest->head.disk_size;
+
+	if (r->target->is_new || r->target->size >= size)
+		return;
+	bmr_cut_manifest(image, r->target->size, cut);
+	result->left_out = size - cut->head.disk_size;
+	bmr_log_say(r->log, BMR_LOG_NOTICE,
+	            "'%s' is smaller than the image's disk: the last %" PRIu64 " of %" PRIu64
+	            " bytes, which no partition uses, are left out",
+	            r->target->path, result->left_out, size);
+	image->manifest = cut;
+}
+
 static int restore_chunked(const struct bmr_restore *restore, struct bmr_restore_result *result,
                            struct bmr_err *e)
 {
 	struct bmr_restore r = *restore;
 	struct bmr_image image = *restore->image;
 	struct chunked_run run = {.r = &r};
+	struct bmr_manifest cut;
 	int rc;
 
 	r.image = &image;
 	if (check_manifest(&r, &image, e) < 0)
 		return bmr_steps_not_written(&r, "reading the image", e);
+	cut_image(&r, &image, &cut, result);
+	if (result->left_out)
+		r.sha256 = NULL; /* it was checked, by reading all of the image or its manifest */
 	if (bmr_chunked_open(&r, &run.chunked, e) < 0)
 		return bmr_steps_not_written(&r, "preparing", e);
 	rc = restore_opened(&run, result, e);

@@ -28,8 +28,9 @@
 struct bmr_err;
 
 struct bmr_restore_result {
-	uint64_t size;   /* bytes of the disk that the image covers */
-	bool has_sha256; /* false: a bmr image that carries none, and nobody asked for it */
+	uint64_t size;     /* bytes of the disk that the image covers */
+	uint64_t left_out; /* bytes at the end of the image, for which a smaller disk has no room */
+	bool has_sha256;   /* false: a bmr image that carries none, and nobody asked for it */
 	struct bmr_digest_value sha256;
 	bool already;       /* the disk held the image: nothing was written */
 	bool proven;        /* all of it was read back and is right */

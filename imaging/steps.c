@@ -4,6 +4,7 @@
 #include "base/err.h"
 #include "base/log.h"
 #include "base/size.h"
+#include "imaging/image.h"
 #include "imaging/order.h"
 #include "imaging/pipe.h"
 #include "imaging/table.h"
@@ -57,7 +58,8 @@ int bmr_steps_fit(const struct bmr_restore *r, const uint8_t *first, size_t len,
 	if (r->target->is_new || r->target->size == size ||
 	    bmr_table_fit(first, len, r->target->size, fit, e) == 0)
 		return 0;
-	if (r->target->size < size || (e->code != BMR_E_REFUSED && e->code != BMR_E_TARGET))
+	if (r->target->size < r->image->layout.needed ||
+	    (e->code != BMR_E_REFUSED && e->code != BMR_E_TARGET))
 		return -1;
 	bmr_log_say(r->log, BMR_LOG_NOTICE,
 	            "'%s' is larger than the image, but its GPT stays as the image has it: %s",

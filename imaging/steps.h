@@ -40,7 +40,7 @@ int bmr_steps_wipe_tail(struct bmr_steps *s, uint64_t size, struct bmr_err *e);
 
 /* What the table of an image of `size` bytes, whose first len bytes these are, is to be on this disk
  * (table.h): nothing on one of its own size.  What cannot be moved on a larger disk is said and left
- * as the image has it, for it boots.  Errors: bmr_table_fit's, on a smaller disk. */
+ * as the image has it, for it boots.  Errors: bmr_table_fit's, on a disk smaller than the table says. */
 int bmr_steps_fit(const struct bmr_restore *r, const uint8_t *first, size_t len, uint64_t size,
                   struct bmr_table_fit *fit, struct bmr_err *e);
 
