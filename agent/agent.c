@@ -38,6 +38,7 @@
 struct agent {
 	struct bmr_session session;
 	struct bmr_consoles consoles;
+	struct bmr_network_clients network;
 	char *cmdline; /* owned */
 };
 
@@ -50,9 +51,9 @@ static int network_up(struct agent *a, struct bmr_err *e)
 		.busybox = "/usr/bin/busybox",
 		.run_dir = RUN_DIR,
 		.dhcp_script = "/usr/lib/bmr/udhcpc.script",
-		.dhcp6_script = "/usr/lib/bmr/udhcpc.script",
 		.log = s->log,
 		.stop = &s->stop,
+		.clients = &a->network,
 	};
 
 	if (!a->session.live) {

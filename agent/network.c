@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "agent/network_internal.h"
+#include "base/child.h"
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/err.h"
@@ -20,6 +21,8 @@
 #define RESCAN_MS 1000
 #define ROUTE_PAUSE_MS 250
 #define FIRST_METRIC 100
+#define FIRST_PAUSE_S 5 /* between two tries; each pause is twice the one before */
+#define MOST_PAUSE_S 60
 
 /* What the network is without ip=. */
 static const struct bmr_net_config implicit = {.method = BMR_NET_DHCP};
@@ -202,7 +205,7 @@ static void leave_others(struct network *w, const struct bmr_net_job *winner)
 
 		if (job == winner || job->config != winner->config || bmr_job_over(job))
 			continue;
-		bmr_job_stop(job, BMR_JOB_LEFT,
+		bmr_job_stop(job, w->env, BMR_JOB_LEFT,
 		             bmr_link_carrier(w->env, job->name) ? "a link, but slower to answer"
 		                                                 : "no carrier");
 	}
@@ -231,7 +234,7 @@ static void stop_all(struct network *w)
 {
 	for (size_t i = 0; i < w->job_count; i++)
 		if (!bmr_job_over(&w->jobs[i]))
-			bmr_job_stop(&w->jobs[i], BMR_JOB_FAILED, "stopped");
+			bmr_job_stop(&w->jobs[i], w->env, BMR_JOB_FAILED, "stopped");
 }
 
 static int run_jobs(struct network *w, struct bmr_err *e)
@@ -368,15 +371,17 @@ static void put_server(FILE *f, const struct bmr_net_address *address, size_t *c
 	++*count;
 }
 
-/* What the DHCP script kept of this lease. */
+/* What the script kept of this lease. */
 static void put_lease(const struct network *w, const struct bmr_net_job *job, FILE *f,
                       size_t *count)
 {
+	bool v4 = job->methods[job->method] == BMR_NET_DHCP;
 	char path[BMR_NET_PATH];
 	char line[256];
 	AUTO_FILE FILE *lease = NULL;
 
-	snprintf(path, sizeof path, "%s/resolv.%s", w->env->run_dir, job->name);
+	snprintf(path, sizeof path, "%s/%s.%s", w->env->run_dir, v4 ? "resolv" : "resolv6",
+	         job->name);
 	lease = fopen(path, "re");
 	while (lease && fgets(line, sizeof line, lease)) {
 		struct bmr_net_address address = {0};
@@ -389,23 +394,39 @@ static void put_lease(const struct network *w, const struct bmr_net_job *job, FI
 	}
 }
 
+/* Those of the command line. */
+static void put_ordered(const struct bmr_net_params *n, FILE *f, size_t *count)
+{
+	for (size_t i = 0; i < n->dns_count; i++)
+		put_server(f, &n->dns[i], count);
+	for (size_t i = 0; i < n->config_count; i++) {
+		put_server(f, &n->configs[i].dns[0], count);
+		put_server(f, &n->configs[i].dns[1], count);
+	}
+}
+
 static size_t put_servers(const struct network *w, FILE *f)
 {
 	size_t count = 0;
 
-	for (size_t i = 0; i < w->n->dns_count; i++)
-		put_server(f, &w->n->dns[i], &count);
-	for (size_t i = 0; i < w->job_count; i++) {
-		const struct bmr_net_job *job = &w->jobs[i];
-
-		if (job->step != BMR_JOB_DONE)
-			continue;
-		put_server(f, &job->config->dns[0], &count);
-		put_server(f, &job->config->dns[1], &count);
-		if (!w->n->ignore_peerdns)
-			put_lease(w, job, f, &count);
-	}
+	put_ordered(w->n, f, &count);
+	for (size_t i = 0; i < w->job_count; i++)
+		if (w->jobs[i].step == BMR_JOB_DONE)
+			put_lease(w, &w->jobs[i], f, &count);
 	return count;
+}
+
+/* For the script, which writes resolv.conf anew with every lease, and may be at it when we are. */
+static void keep_ordered(const struct network *w)
+{
+	char path[BMR_NET_PATH];
+	size_t count = 0;
+	AUTO_FILE FILE *f = NULL;
+
+	snprintf(path, sizeof path, "%s/servers", w->env->run_dir);
+	f = fopen(path, "we");
+	if (f)
+		put_ordered(w->n, f, &count);
 }
 
 /* The command line's servers first.  A file that cannot be written is said, and no failure: the
@@ -450,8 +471,56 @@ static struct bmr_network_env with_defaults(const struct bmr_network_env *env)
 	full.run_dir = env->run_dir ? env->run_dir : "/run/bmr";
 	full.resolv_conf = env->resolv_conf ? env->resolv_conf : "/etc/resolv.conf";
 	full.dhcp_script = env->dhcp_script ? env->dhcp_script : script;
-	full.dhcp6_script = env->dhcp6_script ? env->dhcp6_script : full.dhcp_script;
+	full.dhcpcd = env->dhcpcd ? env->dhcpcd : "dhcpcd";
 	return full;
+}
+
+/* All interfaces once; 0: it is good enough. */
+static int try_once(struct network *w, struct bmr_err *e)
+{
+	w->job_count = 0;
+	w->open = NULL;
+	if (add_jobs(w, e) < 0 || run_jobs(w, e) < 0)
+		return -1;
+	report(w);
+	return only_off(w) || good_enough(w) ? 0 : explain(w, e);
+}
+
+static int wait_for_next(const struct network *w, unsigned seconds, struct bmr_err *e)
+{
+	uint64_t deadline = bmr_clock_ms() + (uint64_t)seconds * 1000;
+
+	while (bmr_clock_left(deadline) > 0) {
+		if (stopped(w->env))
+			return say_stopped(e);
+		pause_ms(TICK_MS);
+	}
+	return 0;
+}
+
+/* After a power cut a machine is there before its switch and its DHCP server, and a person at the
+ * console needs a moment to plug in a cable. */
+static int try_often(struct network *w, struct bmr_err *e)
+{
+	unsigned most = w->n->dhcp_retries;
+	unsigned seconds = FIRST_PAUSE_S;
+
+	for (unsigned round = 1; try_once(w, e) < 0; round++) {
+		if (e->code != BMR_E_NET)
+			return -1;
+		if (round >= most)
+			return most == 1 ? -1 : bmr_err_while(e, "trying %u times", most);
+		bmr_network_stop(w->env->clients);
+		bmr_log_say(w->env->log, BMR_LOG_NOTICE,
+		            "network: try %u of %u failed; the next one in %u s: check cable, "
+		            "switch and DHCP server",
+		            round, most, seconds);
+		if (wait_for_next(w, seconds, e) < 0)
+			return -1;
+		seconds = 2 * seconds < MOST_PAUSE_S ? 2 * seconds : MOST_PAUSE_S;
+	}
+	*e = (struct bmr_err){0}; /* of tries before */
+	return 0;
 }
 
 static int bring_up(struct network *w, struct bmr_err *e)
@@ -460,17 +529,18 @@ static int bring_up(struct network *w, struct bmr_err *e)
 
 	/* Without it 127.0.0.1 does not answer; nothing that we need, so no reason to stop. */
 	BMR_NET_RUN(w->env, reason, "ip", "link", "set", "dev", "lo", "up");
-	if (bmr_net_make(w->n, w->env, e) < 0 || add_jobs(w, e) < 0)
-		return -1;
-	if (run_jobs(w, e) < 0)
-		return -1;
-	report(w);
-	if (!only_off(w) && !good_enough(w))
-		return explain(w, e);
-	if (set_routes(w, e) < 0)
+	keep_ordered(w);
+	if (bmr_net_make(w->n, w->env, e) < 0 || try_often(w, e) < 0 || set_routes(w, e) < 0)
 		return -1;
 	write_resolv_conf(w);
 	return 0;
+}
+
+void bmr_network_stop(struct bmr_network_clients *clients)
+{
+	for (size_t i = 0; i < clients->count; i++)
+		bmr_child_kill(clients->pids[i]);
+	clients->count = 0;
 }
 
 int bmr_network_up(const struct bmr_net_params *n, const struct bmr_network_env *env,
@@ -481,7 +551,11 @@ int bmr_network_up(const struct bmr_net_params *n, const struct bmr_network_env 
 
 	if (!w)
 		return bmr_err_nomem(e, "the network");
+	bmr_network_stop(env->clients);
 	w->n = n;
 	w->env = &full;
-	return bring_up(w, e);
+	if (bring_up(w, e) == 0)
+		return 0;
+	bmr_network_stop(env->clients);
+	return -1;
 }

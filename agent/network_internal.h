@@ -17,7 +17,7 @@
 #define BMR_NET_PATH 512
 #define BMR_NET_REASON 160
 #define BMR_NET_ARGS 24
-#define BMR_NET_JOBS 64
+#define BMR_NET_JOBS BMR_NETWORK_CLIENTS
 
 /* --- programs --- */
 
@@ -86,8 +86,8 @@ enum bmr_job_step {
 	BMR_JOB_LINK,    /* waits until the interface exists */
 	BMR_JOB_UP,      /* is brought up */
 	BMR_JOB_CARRIER, /* waits for a link */
-	BMR_JOB_DHCP,    /* udhcpc runs */
-	BMR_JOB_V6,      /* waits for an IPv6 address */
+	BMR_JOB_DHCP,    /* waits for a lease of udhcpc */
+	BMR_JOB_V6,      /* waits for an IPv6 address, mostly of dhcpcd */
 	BMR_JOB_DONE,
 	BMR_JOB_FAILED,
 	BMR_JOB_LEFT, /* another interface won */
@@ -99,10 +99,9 @@ struct bmr_net_job {
 	bool shared; /* one of several for a config without a name: the first wins */
 	unsigned metric;
 	enum bmr_job_step step;
-	enum bmr_net_method methods[3]; /* what is tried, in order */
+	enum bmr_net_method methods[2]; /* what is tried, in order */
 	size_t method_count;
 	size_t method;
-	unsigned tries; /* of DHCP, with this method */
 	uint64_t deadline;
 	pid_t child;                 /* 0: none */
 	char reason[BMR_NET_REASON]; /* DONE: the address; FAILED: why */
@@ -115,8 +114,9 @@ void bmr_job_init(struct bmr_net_job *job, const struct bmr_net_config *config, 
 void bmr_job_step(struct bmr_net_job *job, const struct bmr_net_params *n,
                   const struct bmr_network_env *env);
 
-/* End its child, if there is one. */
-void bmr_job_stop(struct bmr_net_job *job, enum bmr_job_step step, const char *reason);
+/* It did not come to an address: end its child, if there is one. */
+void bmr_job_stop(struct bmr_net_job *job, const struct bmr_network_env *env,
+                  enum bmr_job_step step, const char *reason);
 
 static inline bool bmr_job_over(const struct bmr_net_job *job)
 {

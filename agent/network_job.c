@@ -16,9 +16,7 @@
 
 #define SCOPE_GLOBAL 0x00
 #define SCOPE_LINK 0x20
-#define DISCOVER_PAUSE_S 2 /* between two packets of udhcpc */
-#define DHCP_GRACE_MS 3000 /* for its script, when the last answer came late */
-#define NO_APPLET 127
+#define GRACE_MS 3000 /* for the script and for the check of an address, when an answer came late */
 
 void bmr_job_init(struct bmr_net_job *job, const struct bmr_net_config *config, const char *name,
                   bool shared, unsigned metric)
@@ -28,12 +26,7 @@ void bmr_job_init(struct bmr_net_job *job, const struct bmr_net_config *config, 
 	switch (config->method) {
 	case BMR_NET_ANY:
 		job->methods[job->method_count++] = BMR_NET_DHCP;
-		job->methods[job->method_count++] = BMR_NET_AUTO6;
-		job->methods[job->method_count++] = BMR_NET_DHCP6;
-		break;
-	case BMR_NET_EITHER6:
-		job->methods[job->method_count++] = BMR_NET_AUTO6;
-		job->methods[job->method_count++] = BMR_NET_DHCP6;
+		job->methods[job->method_count++] = BMR_NET_EITHER6;
 		break;
 	case BMR_NET_SINGLE_DHCP:
 		job->methods[job->method_count++] = BMR_NET_DHCP;
@@ -41,6 +34,7 @@ void bmr_job_init(struct bmr_net_job *job, const struct bmr_net_config *config, 
 	case BMR_NET_DHCP:
 	case BMR_NET_DHCP6:
 	case BMR_NET_AUTO6:
+	case BMR_NET_EITHER6:
 	case BMR_NET_LINK6:
 	case BMR_NET_STATIC:
 	case BMR_NET_OFF:
@@ -49,25 +43,65 @@ void bmr_job_init(struct bmr_net_job *job, const struct bmr_net_config *config, 
 	}
 }
 
-void bmr_job_stop(struct bmr_net_job *job, enum bmr_job_step step, const char *reason)
+/* What the script keeps of this interface: see there. */
+static void kept_path(const struct bmr_net_job *job, const struct bmr_network_env *env,
+                      const char *what, char path[BMR_NET_PATH])
 {
-	if (job->child)
-		bmr_child_kill(job->child);
+	snprintf(path, BMR_NET_PATH, "%s/%s.%s", env->run_dir, what, job->name);
+}
+
+static void lease_path(const struct bmr_net_job *job, const struct bmr_network_env *env,
+                       char path[BMR_NET_PATH])
+{
+	kept_path(job, env, job->methods[job->method] == BMR_NET_DHCP ? "lease" : "lease6", path);
+}
+
+/* What a client of this kind brought is no longer so. */
+static void forget(const struct bmr_net_job *job, const struct bmr_network_env *env)
+{
+	static const char *const kept[][2] = {{"lease", "resolv"}, {"lease6", "resolv6"}};
+	char path[BMR_NET_PATH];
+
+	for (size_t i = 0; i < 2; i++) {
+		kept_path(job, env, kept[job->methods[job->method] != BMR_NET_DHCP][i], path);
+		unlink(path);
+	}
+}
+
+static void end_client(struct bmr_net_job *job, const struct bmr_network_env *env)
+{
+	if (!job->child)
+		return;
+	bmr_child_kill(job->child);
 	job->child = 0;
+	forget(job, env);
+}
+
+void bmr_job_stop(struct bmr_net_job *job, const struct bmr_network_env *env,
+                  enum bmr_job_step step, const char *reason)
+{
+	end_client(job, env);
 	job->step = step;
 	if (reason != job->reason)
 		snprintf(job->reason, sizeof job->reason, "%s", reason);
 }
 
-static void done(struct bmr_net_job *job, const char *address)
+/* Its client runs on, to renew the lease. */
+static void done(struct bmr_net_job *job, const struct bmr_network_env *env, const char *address)
 {
-	bmr_job_stop(job, BMR_JOB_DONE, address);
+	struct bmr_network_clients *clients = env->clients;
+
+	if (job->child && clients->count < BMR_NETWORK_CLIENTS)
+		clients->pids[clients->count++] = job->child;
+	job->child = 0;
+	job->step = BMR_JOB_DONE;
+	snprintf(job->reason, sizeof job->reason, "%s", address);
 }
 
-static void fail(struct bmr_net_job *job, const char *fmt, ...)
-	__attribute__((format(printf, 2, 3)));
+static void fail(struct bmr_net_job *job, const struct bmr_network_env *env, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
 
-static void fail(struct bmr_net_job *job, const char *fmt, ...)
+static void fail(struct bmr_net_job *job, const struct bmr_network_env *env, const char *fmt, ...)
 {
 	char reason[BMR_NET_REASON];
 	va_list ap;
@@ -75,7 +109,7 @@ static void fail(struct bmr_net_job *job, const char *fmt, ...)
 	va_start(ap, fmt);
 	vsnprintf(reason, sizeof reason, fmt, ap);
 	va_end(ap);
-	bmr_job_stop(job, BMR_JOB_FAILED, reason);
+	bmr_job_stop(job, env, BMR_JOB_FAILED, reason);
 }
 
 static void wait_in(struct bmr_net_job *job, enum bmr_job_step step, unsigned seconds)
@@ -98,24 +132,15 @@ static void next_method(struct bmr_net_job *job, const struct bmr_net_params *n,
 {
 	size_t used = strlen(job->reason);
 
-	if (job->child)
-		bmr_child_kill(job->child);
-	job->child = 0;
+	end_client(job, env);
 	snprintf(job->reason + used, sizeof job->reason - used, "%s%s", used ? ", " : "", reason);
-	job->tries = 0;
 	if (++job->method < job->method_count)
 		start_method(job, n, env);
 	else
-		bmr_job_stop(job, BMR_JOB_FAILED, job->reason);
+		bmr_job_stop(job, env, BMR_JOB_FAILED, job->reason);
 }
 
-/* --- DHCP --- */
-
-static void lease_path(const struct bmr_net_job *job, const struct bmr_network_env *env,
-                       char path[BMR_NET_PATH])
-{
-	snprintf(path, BMR_NET_PATH, "%s/lease.%s", env->run_dir, job->name);
-}
+/* --- clients of DHCP and of router advertisements --- */
 
 /* The value of KEY= in a lease. */
 static bool lease_value(const char *path, const char *key, char *value, size_t size)
@@ -135,121 +160,150 @@ static bool lease_value(const char *path, const char *key, char *value, size_t s
 }
 
 /* "DHCP 10.0.2.15/24, gateway 10.0.2.2" */
-static void lease_text(const char *path, const char *kind, char text[BMR_NET_REASON])
+static void lease_text(const char *path, char text[BMR_NET_REASON])
 {
-	char ip[48];
+	char ip[48] = "an address";
 	char mask[32] = "";
 	char router[64] = "";
 	unsigned prefix;
 
-	if (!lease_value(path, "ip", ip, sizeof ip) && !lease_value(path, "ipv6", ip, sizeof ip))
-		snprintf(ip, sizeof ip, "an address");
+	lease_value(path, "ip", ip, sizeof ip);
 	lease_value(path, "mask", mask, sizeof mask);
 	lease_value(path, "router", router, sizeof router);
 	if (*mask && bmr_ip_prefix(mask, AF_INET, &prefix))
 		snprintf(mask, sizeof mask, "/%u", prefix);
 	else
 		mask[0] = '\0';
-	snprintf(text, BMR_NET_REASON, "%s %s%s%s%s", kind, ip, mask, *router ? ", gateway " : "",
+	snprintf(text, BMR_NET_REASON, "DHCP %s%s%s%s", ip, mask, *router ? ", gateway " : "",
 	         router);
 }
 
-static void start_dhcp(struct bmr_net_job *job, const struct bmr_net_params *n,
-                       const struct bmr_network_env *env)
-{
-	bool v6 = job->methods[job->method] == BMR_NET_DHCP6;
-	char packets[16];
-	char pause[16];
+/* What the script wants to know. */
+struct script_words {
 	char run[BMR_NET_PATH + 8];
 	char etc[BMR_NET_PATH + 8];
 	char metric[32];
-	char output[BMR_NET_PATH + 32];
-	char lease[BMR_NET_PATH];
-	struct bmr_err e = {0};
-	/* -f and -n -q: it ends with the first lease, or when its packets are spent. */
-	const char *args[] = {env->busybox,
-	                      v6 ? "udhcpc6" : "udhcpc",
-	                      "-i",
-	                      job->name,
-	                      "-f",
-	                      "-n",
-	                      "-q",
-	                      "-t",
-	                      packets,
-	                      "-T",
-	                      pause,
-	                      "-A",
-	                      "1",
-	                      "-s",
-	                      v6 ? env->dhcp6_script : env->dhcp_script,
-	                      NULL};
-	const char *variables[] = {run, metric, etc, NULL};
+	char servers[32];
+};
 
-	lease_path(job, env, lease);
-	unlink(lease);
-	snprintf(packets, sizeof packets, "%u", n->timeouts.dhcp / DISCOVER_PAUSE_S + 1);
-	snprintf(pause, sizeof pause, "%d", DISCOVER_PAUSE_S);
-	snprintf(run, sizeof run, "RUN=%s", env->run_dir);
-	snprintf(metric, sizeof metric, "BMR_METRIC=%u", job->metric);
-	snprintf(output, sizeof output, "%s/%s.%s.log", env->run_dir, args[1], job->name);
+static void fill_words(const struct bmr_net_job *job, const struct bmr_net_params *n,
+                       const struct bmr_network_env *env, struct script_words *w)
+{
+	snprintf(w->run, sizeof w->run, "RUN=%s", env->run_dir);
+	snprintf(w->metric, sizeof w->metric, "BMR_METRIC=%u", job->metric);
+	snprintf(w->servers, sizeof w->servers, "BMR_PEERDNS=%s", n->ignore_peerdns ? "no" : "yes");
 	/* The script keeps resolv.conf in $ETC. */
-	snprintf(etc, sizeof etc, "ETC=%s", env->resolv_conf);
-	if (strrchr(etc, '/'))
-		*strrchr(etc, '/') = '\0';
+	snprintf(w->etc, sizeof w->etc, "ETC=%s", env->resolv_conf);
+	if (strrchr(w->etc, '/'))
+		*strrchr(w->etc, '/') = '\0';
 	else
-		snprintf(etc, sizeof etc, "ETC=%s", env->run_dir);
-	wait_in(job, BMR_JOB_DHCP, n->timeouts.dhcp);
-	job->deadline += DHCP_GRACE_MS;
-	job->tries++;
+		snprintf(w->etc, sizeof w->etc, "ETC=%s", env->run_dir);
+}
+
+static void start_client(struct bmr_net_job *job, const struct bmr_network_env *env,
+                         const char *const *args, const char *const *variables, const char *name)
+{
+	char output[BMR_NET_PATH + 32];
+	struct bmr_err e = {0};
+
+	forget(job, env);
+	snprintf(output, sizeof output, "%s/%s.%s.log", env->run_dir, name, job->name);
 	if (bmr_net_start(args, variables, output, &job->child, &e) < 0)
-		fail(job, "%.150s", e.msg);
+		fail(job, env, "%.150s", e.msg);
+}
+
+/* udhcpc asks every two seconds for as long as it lives; its time is our deadline. */
+static void start_dhcp(struct bmr_net_job *job, const struct bmr_net_params *n,
+                       const struct bmr_network_env *env)
+{
+	struct script_words w;
+	const char *variables[] = {w.run, w.etc, w.metric, w.servers, NULL};
+	const char *args[] = {
+		env->busybox, "udhcpc", "-i", job->name,        "-f", "-t", "3", "-T", "2",
+		"-A",         "2",      "-s", env->dhcp_script, NULL};
+
+	fill_words(job, n, env, &w);
+	wait_in(job, BMR_JOB_DHCP, n->timeouts.dhcp);
+	job->deadline += GRACE_MS;
+	start_client(job, env, args, variables, "udhcpc");
+}
+
+/* dhcpcd does all of IPv6: addresses, routes and name servers of router advertisements, and DHCPv6
+ * where they say so; with --ia_na it asks for DHCPv6 without a router, too.  It gives its script no
+ * environment but what it is told. */
+static void start_dhcp6(struct bmr_net_job *job, const struct bmr_net_params *n,
+                        const struct bmr_network_env *env)
+{
+	bool dhcp = job->methods[job->method] != BMR_NET_AUTO6;
+	char metric[16];
+	struct script_words w;
+	const char *args[] = {env->dhcpcd,
+	                      "--ipv6only",
+	                      "--nobackground",
+	                      "--nodev",
+	                      "--config",
+	                      "/dev/null",
+	                      "--timeout",
+	                      "0",
+	                      "--script",
+	                      env->dhcp_script,
+	                      "--option",
+	                      "dhcp6_name_servers,dhcp6_domain_search",
+	                      "--slaac",
+	                      "hwaddr",
+	                      "--metric",
+	                      metric,
+	                      "--env",
+	                      w.run,
+	                      "--env",
+	                      w.etc,
+	                      "--env",
+	                      w.servers,
+	                      dhcp ? "--ia_na" : "--ipv6rs",
+	                      job->name,
+	                      NULL};
+
+	fill_words(job, n, env, &w);
+	snprintf(metric, sizeof metric, "%u", job->metric);
+	wait_in(job, BMR_JOB_V6, dhcp ? n->timeouts.dhcp : n->timeouts.ipv6auto);
+	job->deadline += GRACE_MS;
+	start_client(job, env, args, NULL, "dhcpcd");
 }
 
 static void dhcp_failed(struct bmr_net_job *job, const struct bmr_net_params *n,
-                        const struct bmr_network_env *env, int status)
+                        const struct bmr_network_env *env, bool ended, int status)
 {
-	bool v6 = job->methods[job->method] == BMR_NET_DHCP6;
 	char reason[BMR_NET_REASON];
+	char why[96];
+	char lease[BMR_NET_PATH];
 
-	if (status == NO_APPLET) {
-		next_method(job, n, env,
-		            v6 ? "no DHCPv6: this busybox has no udhcpc6"
-		               : "no DHCP: this busybox has no udhcpc");
-		return;
-	}
-	if (job->tries < n->dhcp_retries) {
-		start_dhcp(job, n, env);
-		return;
-	}
-	snprintf(reason, sizeof reason, "no DHCP%s answer in %u s", v6 ? "v6" : "",
-	         n->timeouts.dhcp);
-	if (n->dhcp_retries > 1)
-		snprintf(reason + strlen(reason), sizeof reason - strlen(reason), ", %u times",
-		         n->dhcp_retries);
+	lease_path(job, env, lease);
+	if (ended)
+		snprintf(reason, sizeof reason, "udhcpc ended with status %d", status);
+	else if (lease_value(lease, "error", why, sizeof why))
+		snprintf(reason, sizeof reason, "DHCP: %s", why);
+	else
+		snprintf(reason, sizeof reason, "no DHCP answer in %u s", n->timeouts.dhcp);
 	next_method(job, n, env, reason);
 }
 
 static void step_dhcp(struct bmr_net_job *job, const struct bmr_net_params *n,
                       const struct bmr_network_env *env)
 {
-	bool v6 = job->methods[job->method] == BMR_NET_DHCP6;
 	char lease[BMR_NET_PATH];
 	char text[BMR_NET_REASON];
 	int status = 0;
 	bool ended = bmr_child_ended(job->child, &status);
 
-	if (!ended && !late(job))
-		return;
-	if (!ended)
-		bmr_child_kill(job->child);
-	job->child = 0;
+	if (ended)
+		job->child = 0;
 	lease_path(job, env, lease);
-	if (!ended || status != 0 || access(lease, R_OK) < 0) {
-		dhcp_failed(job, n, env, ended ? status : 1);
-		return;
+	if (!ended && lease_value(lease, "ip", text, sizeof text)) {
+		lease_text(lease, text);
+		done(job, env, text);
+	} else if (ended || late(job)) {
+		dhcp_failed(job, n, env, ended, status);
 	}
-	lease_text(lease, v6 ? "DHCPv6" : "DHCP", text);
-	done(job, text);
 }
 
 /* --- addresses --- */
@@ -294,14 +348,14 @@ static bool set_address(const struct bmr_net_job *job, const struct bmr_network_
 	                   "dev", job->name);
 }
 
-static void describe_static(struct bmr_net_job *job)
+static void describe_static(struct bmr_net_job *job, const struct bmr_network_env *env)
 {
 	const struct bmr_net_config *c = job->config;
 	char text[BMR_NET_REASON];
 
 	snprintf(text, sizeof text, "static %s/%u%s%s", c->address.text, c->prefix,
 	         c->gateway.family ? ", gateway " : "", c->gateway.text);
-	done(job, text);
+	done(job, env, text);
 }
 
 static void finish_static(struct bmr_net_job *job, const struct bmr_network_env *env)
@@ -309,10 +363,10 @@ static void finish_static(struct bmr_net_job *job, const struct bmr_network_env 
 	char reason[BMR_NET_REASON];
 
 	if (job->config->gateway.family && !set_gateway(job, env, reason)) {
-		fail(job, "cannot set gateway %s: %.100s", job->config->gateway.text, reason);
+		fail(job, env, "cannot set gateway %s: %.100s", job->config->gateway.text, reason);
 		return;
 	}
-	describe_static(job);
+	describe_static(job, env);
 }
 
 static void start_static(struct bmr_net_job *job, const struct bmr_net_params *n,
@@ -322,11 +376,12 @@ static void start_static(struct bmr_net_job *job, const struct bmr_net_params *n
 	char reason[BMR_NET_REASON];
 
 	if (*c->hostname && sethostname(c->hostname, strlen(c->hostname)) < 0) {
-		fail(job, "cannot set host name '%s': %s", c->hostname, strerror(errno));
+		fail(job, env, "cannot set host name '%s': %s", c->hostname, strerror(errno));
 		return;
 	}
 	if (!set_address(job, env, reason)) {
-		fail(job, "cannot set address %s/%u: %.100s", c->address.text, c->prefix, reason);
+		fail(job, env, "cannot set address %s/%u: %.100s", c->address.text, c->prefix,
+		     reason);
 		return;
 	}
 	if (c->address.family == AF_INET6)
@@ -345,7 +400,7 @@ static void v6_ready(struct bmr_net_job *job, const struct bmr_network_env *env,
 		return;
 	}
 	snprintf(text, sizeof text, "%s %s", bmr_net_method_name(method), found);
-	done(job, text);
+	done(job, env, text);
 }
 
 static void v6_late(struct bmr_net_job *job, const struct bmr_net_params *n,
@@ -356,27 +411,68 @@ static void v6_late(struct bmr_net_job *job, const struct bmr_net_params *n,
 	if (state == BMR_V6_DUPLICATE)
 		snprintf(reason, sizeof reason, "another machine has this IPv6 address");
 	else if (state == BMR_V6_TENTATIVE)
-		snprintf(reason, sizeof reason, "IPv6 address still being checked after %u s",
-		         n->timeouts.ipv6dad);
+		snprintf(reason, sizeof reason, "IPv6 address still being checked");
+	else if (job->methods[job->method] == BMR_NET_AUTO6)
+		snprintf(reason, sizeof reason, "no IPv6 router advertisement in %u s",
+		         n->timeouts.ipv6auto);
+	else if (job->methods[job->method] == BMR_NET_DHCP6)
+		snprintf(reason, sizeof reason, "no DHCPv6 answer in %u s", n->timeouts.dhcp);
+	else if (job->methods[job->method] == BMR_NET_EITHER6)
+		snprintf(reason, sizeof reason,
+		         "no IPv6 router advertisement and no DHCPv6 answer in %u s",
+		         n->timeouts.dhcp);
 	else
-		snprintf(reason, sizeof reason, "no IPv6 %s in %u s",
-		         job->methods[job->method] == BMR_NET_AUTO6 ? "router advertisement"
-		                                                    : "address",
-		         job->methods[job->method] == BMR_NET_AUTO6 ? n->timeouts.ipv6auto
-		                                                    : n->timeouts.ipv6dad);
+		snprintf(reason, sizeof reason, "no IPv6 address in %u s", n->timeouts.ipv6dad);
 	next_method(job, n, env, reason);
+}
+
+/* The address that is waited for: the one of the order, the one of the lease, or (NULL) any. */
+static const char *v6_wanted(const struct bmr_net_job *job, const struct bmr_network_env *env,
+                             char leased[BMR_NET_ADDRESS_SIZE])
+{
+	char lease[BMR_NET_PATH];
+
+	switch (job->methods[job->method]) {
+	case BMR_NET_STATIC:
+		return job->config->address.text;
+	case BMR_NET_DHCP6:
+		lease_path(job, env, lease);
+		leased[0] = '\0';
+		lease_value(lease, "ip", leased, BMR_NET_ADDRESS_SIZE);
+		return leased;
+	default:
+		return NULL;
+	}
+}
+
+/* The script comes after the address. */
+static bool servers_known(const struct bmr_net_job *job, const struct bmr_network_env *env)
+{
+	char path[BMR_NET_PATH];
+
+	kept_path(job, env, "resolv6", path);
+	return access(path, F_OK) == 0;
 }
 
 static void step_v6(struct bmr_net_job *job, const struct bmr_net_params *n,
                     const struct bmr_network_env *env)
 {
-	enum bmr_net_method method = job->methods[job->method];
-	const char *wanted = method == BMR_NET_STATIC ? job->config->address.text : NULL;
+	char leased[BMR_NET_ADDRESS_SIZE];
 	char found[BMR_NET_ADDRESS_SIZE + 4];
-	enum bmr_v6_state state = bmr_link_v6(
-		env, job->name, wanted, method == BMR_NET_LINK6 ? SCOPE_LINK : SCOPE_GLOBAL, found);
+	unsigned scope = job->methods[job->method] == BMR_NET_LINK6 ? SCOPE_LINK : SCOPE_GLOBAL;
+	enum bmr_v6_state state;
+	int status;
 
-	if (state == BMR_V6_READY)
+	if (job->child && bmr_child_ended(job->child, &status)) {
+		char reason[BMR_NET_REASON];
+
+		job->child = 0;
+		snprintf(reason, sizeof reason, "dhcpcd ended with status %d", status);
+		next_method(job, n, env, reason);
+		return;
+	}
+	state = bmr_link_v6(env, job->name, v6_wanted(job, env, leased), scope, found);
+	if (state == BMR_V6_READY && (!job->child || servers_known(job, env)))
 		v6_ready(job, env, found);
 	else if (state == BMR_V6_DUPLICATE || late(job))
 		v6_late(job, n, env, state);
@@ -387,11 +483,12 @@ static void start_method(struct bmr_net_job *job, const struct bmr_net_params *n
 {
 	switch (job->methods[job->method]) {
 	case BMR_NET_DHCP:
-	case BMR_NET_DHCP6:
 		start_dhcp(job, n, env);
 		break;
+	case BMR_NET_DHCP6:
 	case BMR_NET_AUTO6:
-		wait_in(job, BMR_JOB_V6, n->timeouts.ipv6auto);
+	case BMR_NET_EITHER6:
+		start_dhcp6(job, n, env);
 		break;
 	case BMR_NET_LINK6:
 		wait_in(job, BMR_JOB_V6, n->timeouts.ipv6dad);
@@ -402,8 +499,7 @@ static void start_method(struct bmr_net_job *job, const struct bmr_net_params *n
 	case BMR_NET_OFF:
 	case BMR_NET_SINGLE_DHCP: /* bmr_job_init turned these two into others */
 	case BMR_NET_ANY:
-	case BMR_NET_EITHER6:
-		done(job, "up, no address asked for");
+		done(job, env, "up, no address asked for");
 		break;
 	}
 }
@@ -434,7 +530,7 @@ static void step_link(struct bmr_net_job *job, const struct bmr_net_params *n,
 	if (bmr_link_exists(env, job->name))
 		wait_in(job, BMR_JOB_UP, n->timeouts.ifup);
 	else if (late(job))
-		fail(job, "no such interface after %u s", n->timeouts.iflink);
+		fail(job, env, "no such interface after %u s", n->timeouts.iflink);
 }
 
 /* A card that is still loading its firmware refuses at first. */
@@ -445,11 +541,11 @@ static void step_up(struct bmr_net_job *job, const struct bmr_net_params *n,
 
 	if (!prepare(job, env, reason)) {
 		if (late(job))
-			fail(job, "cannot bring it up: %.120s", reason);
+			fail(job, env, "cannot bring it up: %.120s", reason);
 		return;
 	}
 	if (job->config->method == BMR_NET_OFF)
-		done(job, "up, no address asked for");
+		done(job, env, "up, no address asked for");
 	else
 		wait_in(job, BMR_JOB_CARRIER, n->timeouts.carrier);
 }
@@ -460,7 +556,7 @@ static void step_carrier(struct bmr_net_job *job, const struct bmr_net_params *n
 	if (bmr_link_carrier(env, job->name))
 		start_method(job, n, env);
 	else if (late(job))
-		fail(job, "no carrier in %u s", n->timeouts.carrier);
+		fail(job, env, "no carrier in %u s", n->timeouts.carrier);
 }
 
 void bmr_job_step(struct bmr_net_job *job, const struct bmr_net_params *n,

@@ -25,7 +25,7 @@ const struct bmr_net_timeout_name bmr_net_timeout_names[BMR_NET_TIMEOUTS] = {
 	{"rd.net.timeout.carrier", TIMEOUT(carrier), 30},
 	{"rd.net.timeout.ipv6dad", TIMEOUT(ipv6dad), 50},
 	{"rd.net.timeout.ipv6auto", TIMEOUT(ipv6auto), 40},
-	{"rd.net.dhcp.retry", offsetof(struct bmr_net_params, dhcp_retries), 1},
+	{"rd.net.dhcp.retry", offsetof(struct bmr_net_params, dhcp_retries), 3},
 };
 
 void bmr_net_init(struct bmr_net_params *n)

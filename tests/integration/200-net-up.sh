@@ -27,7 +27,7 @@ skip() {
 }
 [ "$(id -u)" -eq 0 ] || skip "name spaces need root"
 [ -x "$driver" ] || skip "no $driver"
-for tool in ip dnsmasq busybox unshare; do
+for tool in ip dnsmasq busybox unshare dhcpcd; do
 	command -v "$tool" >/dev/null || skip "no $tool"
 done
 mountpoint -q / || skip "a plain chroot: 'ip netns exec' wants / to be a mount (mount --bind DIR DIR)"
@@ -46,18 +46,30 @@ in_server() {
 	ip netns exec "$server" "$@"
 }
 
-# Bring the network up as LINE says; CODE is expected.  unshare: the host name is this machine's.
-up() { # CODE LINE
+# Bring the network up as LINE says, and keep it for SECONDS; CODE is expected.  unshare: the host name
+# and what dhcpcd keeps are this machine's; the live system has no user for it.
+up() { # CODE LINE [SECONDS]
 	rm -rf "$work/run"
 	mkdir "$work/run"
 	rc=0
 	began=$(date +%s)
-	in_client unshare -u env BMR_LIB="$top/initramfs" "$driver" "$work/run" \
-		"$top/initramfs/udhcpc.script" "$2" >"$work/out" 2>&1 || rc=$?
+	case "$1 $2" in
+	"69 "*retry=* | "0 "*) once='' ;;
+	*) once=' rd.net.dhcp.retry=1' ;;
+	esac
+	# shellcheck disable=SC2016 # for the inner shell
+	in_client unshare -um sh -c 'mount -t tmpfs none /run && mount -t tmpfs none /var/lib &&
+		mount --bind "$0" /etc/passwd && exec "$@"' "$work/passwd" "$driver" "$work/run" "$top/initramfs/udhcpc.script" "$2$once" "${3:-0}" \
+		>"$work/out" 2>&1 || rc=$?
 	took=$(($(date +%s) - began))
 	line=$2
 	[ "$rc" -eq "$1" ] || die "'$line' ended with $rc, not $1"
-	[ -z "$(ip netns pids "$client")" ] || die "'$line' left a child"
+	# A script of dhcpcd may just be running.
+	for _ in $(seq 20); do
+		[ -n "$(ip netns pids "$client")" ] || return 0
+		sleep 0.1
+	done
+	die "'$line' left a child"
 }
 says() { # TEXT...
 	for text in "$@"; do
@@ -76,12 +88,14 @@ resolv() { # LINES
 }
 down() {
 	for card in e0 e1; do
+		in_client ip -6 route flush dev "$card"
 		in_client ip addr flush dev "$card"
 		in_client ip link set dev "$card" down
 	done
 }
 
 : >"$work/out"
+grep -v '^dhcpcd:' /etc/passwd >"$work/passwd"
 ip netns add "$client"
 ip netns add "$server"
 for i in 0 1; do
@@ -160,6 +174,18 @@ says "nope: no such interface after 1 s"
 within 4
 up 69 "BOOTIF=01-52-54-00-00-00-99 rd.net.timeout.iflink=1"
 says "52:54:00:00:00:99" "there are: e0 $mac, e1 "
+up 69 "rd.net.timeout.carrier=1 rd.net.timeout.dhcp=2 rd.net.dhcp.retry=2"
+says "notice: network: e0 ($mac): no DHCP answer in 2 s" "try 1 of 2 failed; the next one in 5 s" \
+	"error: no network: e0: no DHCP answer in 2 s; e1: no carrier in 1 s; while trying 2 times"
+within 18
+down
+up 69 "ip=e0:dhcp6 rd.net.timeout.dhcp=3"
+says "e0: no DHCPv6 answer in 3 s"
+within 8
+down
+up 69 "ip=e0:either6 rd.net.timeout.dhcp=3"
+says "e0: no IPv6 router advertisement and no DHCPv6 answer in 3 s"
+down
 up 69 "ip=e0:auto6 rd.net.timeout.ipv6auto=2"
 says "no IPv6 router advertisement in 2 s"
 within 6
@@ -175,16 +201,26 @@ down
 up 0 "ip=off"
 
 echo "200-net-up: DHCP and router advertisements"
-in_server dnsmasq --no-daemon --conf-file=/dev/null --port=0 --interface=s0 --bind-interfaces \
-	--no-ping --dhcp-range=10.9.0.100,10.9.0.110,255.255.255.0,1h \
-	--dhcp-option=3,10.9.0.1 --dhcp-option=6,10.9.0.53 --enable-ra \
-	--dhcp-range=2001:db8:9::,ra-only,64 --dhcp-leasefile="$work/leases" \
-	>"$work/dnsmasq.log" 2>&1 &
-dnsmasq=$!
-for _ in $(seq 100); do
-	! grep -q 'IPv6 router advertisement enabled' "$work/dnsmasq.log" || break
-	sleep 0.1
-done
+serve() { # OPTIONS for dnsmasq; returns when it listens
+	ip netns exec "$server" dnsmasq --no-daemon --conf-file=/dev/null --port=0 --interface=s0 \
+		--bind-interfaces --no-ping --dhcp-leasefile="$work/leases" "$@" \
+		>"$work/dnsmasq.log" 2>&1 &
+	dnsmasq=$!
+	for _ in $(seq 100); do
+		! grep -q 'sockets bound exclusively' "$work/dnsmasq.log" || break
+		sleep 0.1
+	done
+}
+end_server() {
+	kill "$dnsmasq"
+	wait "$dnsmasq" || :
+	dnsmasq=
+}
+v4="--dhcp-range=10.9.0.100,10.9.0.110,255.255.255.0,1h --dhcp-option=3,10.9.0.1
+	--dhcp-option=6,10.9.0.53"
+# shellcheck disable=SC2086 # options
+serve $v4 --enable-ra --dhcp-range=2001:db8:9::,ra-only,64 \
+	"--dhcp-option=option6:dns-server,[2001:db8:9::53]" --dhcp-option=option6:domain-search,x.test
 up 0 "quiet"
 says "e0 ($mac): DHCP 10.9.0.1" "/24, gateway 10.9.0.1" "e1 (" "not needed: no carrier"
 answers 10.9.0.1
@@ -201,12 +237,78 @@ up 0 "ip=e0:dhcp ip=e0:auto6 rd.peerdns=0"
 says "e0 ($mac): DHCP 10.9.0." "e0 ($mac): auto6 2001:db8:9:"
 resolv ""
 down
+up 0 "ip=e0:auto6"
+says "e0 ($mac): auto6 2001:db8:9:"
+answers 2001:db8:9::1
+resolv "nameserver 2001:db8:9::53
+search x.test"
+in_client ip -6 route | grep -q '^default via fe80:' || die "no default route for IPv6"
+down
 up 0 "ip=e0:dhcp ip=e1:dhcp rd.net.timeout.carrier=2"
 says "notice: network: e1" "no carrier in 2 s"
 down
 up 69 "ip=e0:dhcp ip=e1:dhcp bootdev=e1 rd.net.timeout.carrier=2"
 says "error: no network:" "e1: no carrier"
 down
+end_server
+
+echo "200-net-up: DHCPv6, by a router's word and without a router"
+v6="--dhcp-range=2001:db8:9::100,2001:db8:9::1ff,64,2m --dhcp-option=option6:dns-server,[2001:db8:9::53]"
+# shellcheck disable=SC2086 # options
+serve $v6 --enable-ra
+for method in dhcp6 auto6 either6; do
+	up 0 "ip=e0:$method nameserver=2001:db8:9::54"
+	says "e0 ($mac): $method 2001:db8:9::1"
+	answers 2001:db8:9::1
+	grep -qx 'nameserver 2001:db8:9::54' "$work/run/resolv.conf" || die "not the servers of the line"
+	down
+done
+end_server
+# shellcheck disable=SC2086 # options
+serve $v6
+up 0 "ip=e0:dhcp6"
+says "e0 ($mac): dhcp6 2001:db8:9::1"
+resolv "nameserver 2001:db8:9::53"
+down
+up 0 "ip=any rd.net.timeout.dhcp=3"
+says "e0 ($mac): either6 2001:db8:9::1"
+down
+end_server
+
+echo "200-net-up: a server that comes late, and a lease shorter than a restore"
+serve_late() {
+	sleep 9
+	exec ip netns exec "$server" busybox udhcpd -f -S "$work/udhcpd.conf"
+}
+cat >"$work/udhcpd.conf" <<END
+interface s0
+start 10.9.0.120
+end 10.9.0.120
+max_leases 1
+lease_file $work/udhcpd.leases
+pidfile $work/udhcpd.pid
+option subnet 255.255.255.0
+option router 10.9.0.1
+option dns 10.9.0.53
+option lease 20
+min_lease 10
+END
+: >"$work/udhcpd.leases"
+serve_late >"$work/udhcpd.log" 2>&1 &
+dnsmasq=$!
+# Half of its lease is over after 10 s.
+up 0 "ip=e0:dhcp nameserver=10.9.0.54 rd.net.timeout.dhcp=4" 14
+says "e0 ($mac): no DHCP answer in 4 s" "try 1 of 3 failed" "e0 ($mac): DHCP 10.9.0.120/24"
+[ "$(grep -c 'lease of 10.9.0.120 obtained' "$work/run/udhcpc.e0.log")" -ge 2 ] ||
+	die "the lease was not renewed"
+answers 10.9.0.1
+resolv "nameserver 10.9.0.54
+nameserver 10.9.0.53"
+down
+end_server
+# shellcheck disable=SC2086 # options
+serve $v4
+
 echo "200-net-up: a cable that is plugged in late"
 up_late() {
 	sleep 2
