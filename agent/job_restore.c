@@ -3,6 +3,7 @@
 
 #include <stdio.h>
 
+#include "agent/duplicates.h"
 #include "agent/job_internal.h"
 #include "agent/ready.h"
 #include "agent/session.h"
@@ -117,7 +118,8 @@ int bmr_job_plan(struct bmr_job *job, const struct bmr_target_info *target, stru
 	bool similar;
 
 	bmr_job_show_target(job, target);
-	if (make_order(job, target, &r, &similar, e) < 0)
+	if (bmr_duplicates_check(job, target, e) < 0 ||
+	    make_order(job, target, &r, &similar, e) < 0)
 		return -1;
 	say_plan(job->session->screen, &r, similar);
 	bmr_events_send(job->session->events, "planned", add_target, &r);
@@ -193,6 +195,8 @@ int bmr_job_restore(struct bmr_job *job, const struct bmr_target_info *target, s
 	int rc;
 
 	bmr_job_show_target(job, target);
+	if (bmr_duplicates_check(job, target, e) < 0)
+		return -1;
 	if (make_order(job, target, &restore, &similar, e) < 0)
 		return bmr_err_while(e, "looking at the target; '%s' was not written",
 		                     target->path);
@@ -211,6 +215,7 @@ int bmr_job_restore(struct bmr_job *job, const struct bmr_target_info *target, s
 	                           &result,
 	                           {"restored", &job->progress, result.size, bmr_clock_s() - begun},
 	                           0};
+	bmr_duplicates_say(s, target);
 	outcome.not_ready = bmr_ready_run(s, target, result.size + result.left_out);
 	bmr_events_send(s->events, "restored", add_outcome, &outcome);
 	say_restored(&outcome);

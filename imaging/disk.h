@@ -40,6 +40,8 @@ struct bmr_disk_content { /* a partition, or a file system straight on the disk 
 	uint64_t size;  /* bytes */
 	char type[24];  /* "ext4", "LVM2_member", "" unknown */
 	char label[64];
+	char uuid[64];      /* of what it holds; LVM: of the physical volume; "" none */
+	char part_uuid[40]; /* of the partition; "" none */
 };
 
 struct bmr_disk {

@@ -45,7 +45,8 @@ static blkid_probe new_probe(int fd, uint64_t start, uint64_t size, unsigned sec
 		return NULL;
 	blkid_probe_enable_superblocks(probe, 1);
 	blkid_probe_set_superblocks_flags(probe, BLKID_SUBLKS_TYPE | BLKID_SUBLKS_LABEL |
-	                                                 BLKID_SUBLKS_USAGE | BLKID_SUBLKS_BADCSUM);
+	                                                 BLKID_SUBLKS_USAGE | BLKID_SUBLKS_UUID |
+	                                                 BLKID_SUBLKS_BADCSUM);
 	if (blkid_probe_set_device(probe, fd, (blkid_loff_t)start, (blkid_loff_t)size) != 0) {
 		blkid_free_probe(probe);
 		return NULL;
@@ -73,6 +74,7 @@ static void take_found(blkid_probe probe, int result, struct bmr_disk_content *c
 	else if (result == 0)
 		value_of(probe, "TYPE", content->type, sizeof content->type);
 	value_of(probe, "LABEL", content->label, sizeof content->label);
+	value_of(probe, "UUID", content->uuid, sizeof content->uuid);
 }
 
 static void add_content(struct bmr_disk *disk, const struct bmr_disk_content *content)
@@ -84,6 +86,7 @@ static void add_content(struct bmr_disk *disk, const struct bmr_disk_content *co
 static void probe_partition(int fd, struct bmr_disk *disk, blkid_partition part)
 {
 	int number = blkid_partition_get_partno(part);
+	const char *uuid = blkid_partition_get_uuid(part);
 	struct bmr_disk_content content = {.number = number > 0 ? (unsigned)number : 0};
 	int result;
 
@@ -91,6 +94,7 @@ static void probe_partition(int fd, struct bmr_disk *disk, blkid_partition part)
 	if (!bmr_size_mul((uint64_t)blkid_partition_get_start(part), PART_UNIT, &content.start) ||
 	    !bmr_size_mul((uint64_t)blkid_partition_get_size(part), PART_UNIT, &content.size))
 		return;
+	snprintf(content.part_uuid, sizeof content.part_uuid, "%s", uuid ? uuid : "");
 	if (blkid_partition_is_extended(part)) {
 		snprintf(content.type, sizeof content.type, "extended");
 	} else if (content.size > 0 && bmr_size_inside(content.start, content.size, disk->size)) {

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A disk larger than the image, bmr.grow=last: each layout boots with a larger root; a smaller disk.
+"""A disk larger than the image, bmr.grow=last: each layout boots with a larger root; a disk that has
+a twin.
 
 The table is judged by sgdisk, the file system by its own check, both on the host; how large root is
 by the restored system itself."""
@@ -9,8 +10,8 @@ import json
 import re
 import subprocess
 
-from lab import (Disk, MIB, Machine, break_if_red, case, check, check_gpt, expect_done, has_gpt, order,
-                 shell)
+from lab import (Disk, EXIT_REFUSED, MIB, Machine, break_if_red, case, check, check_gpt, expect_done,
+                 expect_failed, has_gpt, order, sha256_of, shell)
 
 LARGER = 1024 * MIB
 IMAGE_DISK = "626d7200-0000-4000-8000-0000000000d3"
@@ -104,3 +105,32 @@ def mbr_ext4(lab):
     run("sfdisk", "-q", "--delete", image, "5")
     run("sfdisk", "-q", "--delete", image, "2")
     grow(lab, image, "ext4", 1)
+
+
+@case("duplicate-disk")
+def duplicate(lab):
+    """Another disk has the image's identifiers: refused by name, nothing is written; allowed, it is
+    said before and after."""
+    image = lab.work / "twin.raw"
+    with open(image, "wb") as out:
+        out.truncate(64 * MIB)
+    subprocess.run(["sfdisk", "-q", "-X", "gpt", image], input="start=2048, size=100000\n",
+                   text=True, check=True)
+    packed = lab.bmr_image(image, lab.work / "image.zst")
+    source = lab.ext4("source", 32 * MIB, IMAGE_DISK, {"image.zst": packed})
+    disk = lab.target(80 * MIB)
+    before = sha256_of(disk)
+    disks = [Disk(disk, serial="T1"), Disk(image, serial="TWIN", readonly=True),
+             Disk(source, serial="IMAGES", readonly=True)]
+    url = f"disk:UUID={IMAGE_DISK}/image.zst"
+    with lab.live("refused", order(url), network=None, disks=disks) as vm:
+        why = expect_failed(vm, EXIT_REFUSED, "has the same partition table")
+        check("serial TWIN" in why and "duplicates=allow" in why, f"it says: {why}")
+        vm.wait_off(60)
+    check(sha256_of(disk) == before, "the disk was written")
+    with lab.live("allowed", order(url, "bmr.duplicates=allow"), network=None, disks=disks) as vm:
+        expect_done(vm)
+        said = vm.text()
+    check("(duplicates=allow)" in said, "the twin is not named before")
+    check("now: only one of them may stay" in said, "the twin is not named after")
+    check_gpt(disk)
