@@ -239,7 +239,7 @@ bool bmr_menu_confirm(struct bmr_menu *m, const struct bmr_disk *disk,
 	char buf[6144];
 	char typed[TYPED_SIZE];
 	struct text t = {buf, sizeof buf, 0};
-	struct bmr_menu_word word;
+	struct bmr_menu_word word = {0};
 	struct bmr_menu_field field = {"", typed, sizeof typed, false};
 
 	if (target->is_new)
