@@ -200,6 +200,9 @@ docs/bmr.7: cmdline/params.def cmdline/params.c cmdline/params.help cmdline/bmr.
 .PHONY: install
 install: $(BUILD)/bmr
 	install -D -m 755 $(BUILD)/bmr $(DESTDIR)$(PREFIX)/sbin/bmr
+	install -D -t $(DESTDIR)$(PREFIX)/lib/bmr/iso iso/bmr-media iso/menu iso/words
+	install -D -m 644 -t $(DESTDIR)$(PREFIX)/lib/bmr/initramfs initramfs/common.sh
+	ln -sf ../lib/bmr/iso/bmr-media $(DESTDIR)$(PREFIX)/sbin/bmr-media
 	install -D -m 644 docs/bmr.8 $(DESTDIR)$(PREFIX)/share/man/man8/bmr.8
 	install -D -m 644 docs/bmr.7 $(DESTDIR)$(PREFIX)/share/man/man7/bmr.7
 
@@ -224,7 +227,7 @@ help:
 	@echo 'sudo make check   install what is needed, build, and run all tests'
 	@echo 'make unit | integration | asan | tsan | vm | fuzz | lint      one kind; CASES=regex'
 	@echo 'make bench        bmr against other pipelines, as ratios; ROUNDS=5 SIZE=4G'
-	@echo 'make sizes        sizes of kernel, initramfs and medium'
+	@echo 'make sizes        sizes of kernel, initramfs, medium and firmware; bench/boot: seconds to the agent'
 	@echo 'make install      PREFIX=$(PREFIX) DESTDIR='
 
 # Objects that only fuzzers and unit tests need are kept for the next run.
