@@ -50,7 +50,7 @@ in_server() {
 # and what dhcpcd keeps are this machine's; the live system has no user for it.
 up() { # CODE LINE [SECONDS]
 	rm -rf "$work/run"
-	mkdir "$work/run"
+	mkdir -p "$work/run/etc"
 	rc=0
 	began=$(date +%s)
 	case "$1 $2" in
@@ -83,8 +83,8 @@ answers() { # ADDRESS: the server, over the network that is up
 	in_client busybox ping -c 1 -W 5 "$1" >/dev/null || die "'$line': no answer from $1"
 }
 resolv() { # LINES
-	[ "$(cat "$work/run/resolv.conf")" = "$1" ] ||
-		die "'$line': resolv.conf is '$(cat "$work/run/resolv.conf")'"
+	[ "$(cat "$work/run/etc/resolv.conf")" = "$1" ] ||
+		die "'$line': resolv.conf is '$(cat "$work/run/etc/resolv.conf")'"
 }
 down() {
 	for card in e0 e1; do
@@ -260,7 +260,7 @@ for method in dhcp6 auto6 either6; do
 	up 0 "ip=e0:$method nameserver=2001:db8:9::54"
 	says "e0 ($mac): $method 2001:db8:9::1"
 	answers 2001:db8:9::1
-	grep -qx 'nameserver 2001:db8:9::54' "$work/run/resolv.conf" || die "not the servers of the line"
+	grep -qx 'nameserver 2001:db8:9::54' "$work/run/etc/resolv.conf" || die "not the servers of the line"
 	down
 done
 end_server
@@ -297,7 +297,7 @@ END
 serve_late >"$work/udhcpd.log" 2>&1 &
 dnsmasq=$!
 # Half of its lease is over after 10 s.
-up 0 "ip=e0:dhcp nameserver=10.9.0.54 rd.net.timeout.dhcp=4" 14
+up 0 "ip=e0:dhcp nameserver=10.9.0.54 rd.net.timeout.dhcp=4" 24
 says "e0 ($mac): no DHCP answer in 4 s" "try 1 of 3 failed" "e0 ($mac): DHCP 10.9.0.120/24"
 [ "$(grep -c 'lease of 10.9.0.120 obtained' "$work/run/udhcpc.e0.log")" -ge 2 ] ||
 	die "the lease was not renewed"
