@@ -4,7 +4,8 @@
 import re
 import subprocess
 
-from lab import (Disk, MIB, Machine, case, check, expect_done, order, sha256_of, shell)
+from lab import (Disk, MIB, Machine, break_if_red, case, check, expect_done, order, sha256_of,
+                 shell)
 from qemu import HOST
 from servers import Http
 
@@ -54,6 +55,7 @@ def identity_new(lab):
     text = restore(lab, packed, disk, "bmr.hostname=web7", "bmr.identity=new")
     check(re.search(r"identity: partition 3 \(ext4\), host name 'web7'", text),
           "the step was not said")
+    break_if_red(disk)
     with Machine(lab.work, "restored", network=None, disks=[Disk(disk, serial="T1")]) as vm:
         vm.login(120, host="web7")
         check(shell(vm, "hostname").split() == ["web7"], "the host name is another one")
@@ -74,5 +76,6 @@ def identity_lvm(lab):
     check(re.search(r"identity: volume '[^']*' \(ext4\), host name 'web8'", text),
           "the step was not said")
     check(sha256_of(disk, MIB) == sha256_of(image, MIB), "the first MiB is not the image's")
+    break_if_red(disk)
     with Machine(lab.work, "restored", network=None, disks=[Disk(disk, serial="T1")]) as vm:
         vm.expect(r"web8 login: ", 120)
