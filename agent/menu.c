@@ -176,7 +176,7 @@ static bool own_utf8(void)
 static int show_here(struct bmr_menu *m, bool utf8, struct bmr_err *e)
 {
 	setlocale(LC_CTYPE, utf8 ? "C.UTF-8" : "C");
-	if (bmr_menu_ui_open(utf8, e) < 0)
+	if (bmr_menu_ui_open(utf8, &m->session->stop, e) < 0)
 		return -1;
 	show_menu(m);
 	bmr_menu_ui_close();
@@ -204,7 +204,7 @@ static int show_on_consoles(struct bmr_menu *m, struct bmr_err *e)
 		bmr_screen_add(m->session->screen, m->terminal, BMR_SCREEN_LINES);
 		if (rc < 0)
 			return -1;
-	} while (m->lost);
+	} while (m->lost && !atomic_load(&m->session->stop));
 	return 0;
 }
 
@@ -220,5 +220,7 @@ int bmr_menu_run(struct bmr_session *session, const struct bmr_menu_env *env, st
 
 	keep_network_words(&m, env->cmdline);
 	rc = env->consoles ? show_on_consoles(&m, e) : show_here(&m, own_utf8(), e);
+	if (rc == 0 && m.code == 0 && atomic_load(&session->stop))
+		return bmr_err_set(e, BMR_E_STOPPED, 0, "stopped");
 	return rc < 0 ? -1 : m.code;
 }

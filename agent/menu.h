@@ -22,7 +22,7 @@ struct bmr_menu_env {
 /* Show the menu until a person leaves it.  In the live system it first waits, at every console, for
  * the one where Enter is pressed, and leaves params.finish set to what was chosen at the end.
  * Returns 0, or the exit code of the last action if that failed.
- * Errors: BMR_E_USAGE (no terminal that can show it). */
+ * Errors: BMR_E_USAGE (no terminal that can show it), BMR_E_STOPPED. */
 int bmr_menu_run(struct bmr_session *session, const struct bmr_menu_env *env, struct bmr_err *e);
 
 #endif

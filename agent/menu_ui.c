@@ -35,6 +35,9 @@ enum outcome {
 	OUTCOME_RESIZED,
 };
 
+/* Beside newt's own state, of which there is one too. */
+static const atomic_bool *stopped;
+
 /* --- the terminal --- */
 
 /* newt asks the environment for the locale, and takes it for all of the program: numbers must stay
@@ -72,7 +75,7 @@ static void draw_root(void)
 	newtDrawRootText(0, 0, text);
 }
 
-int bmr_menu_ui_open(bool utf8, struct bmr_err *e)
+int bmr_menu_ui_open(bool utf8, const atomic_bool *stop, struct bmr_err *e)
 {
 	const char *term = getenv("TERM");
 
@@ -89,6 +92,7 @@ int bmr_menu_ui_open(bool utf8, struct bmr_err *e)
 	if (SLtt_initialize(NULL) < 0 || newtInit() != 0)
 		return bmr_err_set(e, BMR_E_USAGE, 0, "the terminal '%s' is not known", term);
 	draw_root();
+	stopped = stop;
 	return 0;
 }
 
@@ -201,7 +205,7 @@ static enum outcome run(newtComponent form)
 
 	for (;;) {
 		newtFormRun(form, &end);
-		if (end.reason == NEWT_EXIT_ERROR)
+		if (end.reason == NEWT_EXIT_ERROR || atomic_load(stopped))
 			return OUTCOME_LOST;
 		if (end.reason == NEWT_EXIT_TIMER && was_resized())
 			return OUTCOME_RESIZED;

@@ -8,6 +8,7 @@
 #ifndef BMR_AGENT_MENU_UI_H
 #define BMR_AGENT_MENU_UI_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 
@@ -16,12 +17,12 @@ struct bmr_err;
 enum bmr_menu_answer {
 	BMR_MENU_OK,
 	BMR_MENU_BACK, /* Esc */
-	BMR_MENU_LOST, /* the terminal is gone: nothing can be asked any more */
+	BMR_MENU_LOST, /* the terminal is gone, or *stop is set: nothing can be asked any more */
 };
 
 /* Take descriptors 0 and 1, which must be a terminal of the kind that TERM names, and LC_ALL as the
- * locale: C, or C.UTF-8 if utf8.  Errors: BMR_E_USAGE (no terminal, one that cannot move its cursor). */
-int bmr_menu_ui_open(bool utf8, struct bmr_err *e);
+ * locale: C, or C.UTF-8 if utf8.  *stop is looked at while a person is waited for.  Errors: BMR_E_USAGE (no terminal, one that cannot move its cursor). */
+int bmr_menu_ui_open(bool utf8, const atomic_bool *stop, struct bmr_err *e);
 void bmr_menu_ui_close(void);
 
 /* Give the terminal back for plain text, and take it again. */

@@ -308,7 +308,11 @@ def refused(place):
         os.close(menu.master)
         menu.master = -1
         menu.process.wait(20)
-    print("no terminal, none that can, none any more", flush=True)
+    with place.menu() as menu:
+        menu.see("Main menu")
+        menu.process.terminate()
+        check(menu.end() == 75 and "stopped" in menu.screen.text(), "a signal does not end it")
+    print("no terminal, none that can, none any more; stopped by a signal", flush=True)
 
 
 def main():
