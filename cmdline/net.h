@@ -127,7 +127,7 @@ struct bmr_net_params {
 	bool ignore_peerdns; /* rd.peerdns=0: name servers from DHCP are not used */
 	bool neednet;        /* rd.neednet=1: wanted even if the image is local */
 	struct bmr_net_timeouts timeouts;
-	unsigned dhcp_retries; /* rd.net.dhcp.retry: attempts, at least 1 */
+	unsigned dhcp_retries; /* rd.net.dhcp.retry: tries of all of it, at least 1 */
 };
 
 /* Set the defaults. */
