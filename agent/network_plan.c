@@ -35,13 +35,13 @@ static const char *method_text(enum bmr_net_method method)
 	case BMR_NET_SINGLE_DHCP:
 		return "DHCP, one interface after the other";
 	case BMR_NET_ANY:
-		return "DHCP, else IPv6 by router advertisements, else DHCPv6";
+		return "DHCP, else IPv6 by router advertisements or DHCPv6";
 	case BMR_NET_DHCP6:
 		return "DHCPv6";
 	case BMR_NET_AUTO6:
 		return "IPv6 by router advertisements";
 	case BMR_NET_EITHER6:
-		return "IPv6 by router advertisements, else DHCPv6";
+		return "IPv6 by router advertisements or DHCPv6";
 	case BMR_NET_LINK6:
 		return "the IPv6 link-local address";
 	case BMR_NET_STATIC:

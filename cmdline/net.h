@@ -42,10 +42,10 @@ struct bmr_net_mac {
 enum bmr_net_method {
 	BMR_NET_DHCP,        /* dhcp, on: IPv4 by DHCP */
 	BMR_NET_SINGLE_DHCP, /* single-dhcp: the same, one interface after the other */
-	BMR_NET_ANY,         /* any: DHCP for IPv4, else IPv6 by dhcp6 or auto6 */
+	BMR_NET_ANY,         /* any: DHCP for IPv4, else either6 */
 	BMR_NET_DHCP6,       /* dhcp6 */
 	BMR_NET_AUTO6,       /* auto6: router advertisements */
-	BMR_NET_EITHER6,     /* either6: auto6, else dhcp6 */
+	BMR_NET_EITHER6,     /* either6: auto6 or dhcp6 */
 	BMR_NET_LINK6,       /* link6: the link-local address is enough */
 	BMR_NET_STATIC,      /* an address, with none or off */
 	BMR_NET_OFF,         /* none or off without an address: only up */

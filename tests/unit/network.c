@@ -263,7 +263,7 @@ static void plans(void **state)
 	           "bridge br0 of eth2\n"
 	           "eth0: 192.0.2.5/24, gateway 192.0.2.1, MTU 1400, MAC set to "
 	           "52:54:00:00:00:01\n"
-	           "eth1: IPv6 by router advertisements, else DHCPv6\n");
+	           "eth1: IPv6 by router advertisements or DHCPv6\n");
 }
 
 int main(void)
