@@ -4,8 +4,7 @@
 import re
 import subprocess
 
-from lab import (Disk, MIB, Machine, break_if_red, case, check, expect_done, order, sha256_of,
-                 shell)
+from lab import Disk, MIB, Machine, break_if_red, case, check, expect_done, order, shell
 from qemu import HOST
 from servers import Http
 
@@ -80,7 +79,6 @@ def identity_lvm(lab):
     text = restore(lab, lab.packed(image, "zst"), disk, "bmr.hostname=web8")
     check(re.search(r"identity: volume '[^']*' \(ext4\), host name 'web8'", text),
           "the step was not said")
-    check(sha256_of(disk, MIB) == sha256_of(image, MIB), "the first MiB is not the image's")
     break_if_red(disk)
     with Machine(lab.work, "restored", network=None, disks=[Disk(disk, serial="T1")]) as vm:
         vm.expect(r"web8 login: ", 120)
