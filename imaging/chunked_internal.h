@@ -54,9 +54,9 @@ struct bmr_chunked {
 	const struct bmr_manifest *m;
 	struct bmr_chain *chain;
 	bool compare;
-	size_t frame_room;         /* of a worker's frames */
-	uint8_t *first;            /* chunk 0 */
-	uint8_t *placed;           /* chunk 0 as this disk is to have it: first, or a copy with fit */
+	size_t frame_room; /* of a worker's frames */
+	uint8_t *first;    /* chunk 0 */
+	uint8_t *placed;   /* chunk 0 as this disk is to have it: first, or a copy with fit */
 	struct bmr_table_fit fit;
 	struct bmr_target *reader; /* for comparing; NULL: no compare */
 	struct bmr_chunked_worker workers[BMR_CHUNKED_WORKERS];
