@@ -216,7 +216,7 @@ static void start_client(struct bmr_net_job *job, const struct bmr_network_env *
 static void start_dhcp(struct bmr_net_job *job, const struct bmr_net_params *n,
                        const struct bmr_network_env *env)
 {
-	struct script_words w;
+	struct script_words w = {0};
 	const char *variables[] = {w.run, w.etc, w.metric, w.servers, NULL};
 	const char *args[] = {
 		env->busybox, "udhcpc", "-i", job->name,        "-f", "-t", "3", "-T", "2",
@@ -236,7 +236,7 @@ static void start_dhcp6(struct bmr_net_job *job, const struct bmr_net_params *n,
 {
 	bool dhcp = job->methods[job->method] != BMR_NET_AUTO6;
 	char metric[16];
-	struct script_words w;
+	struct script_words w = {0};
 	const char *args[] = {env->dhcpcd,
 	                      "--ipv6only",
 	                      "--nobackground",
