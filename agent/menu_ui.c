@@ -75,6 +75,12 @@ static void draw_root(void)
 	newtDrawRootText(0, 0, text);
 }
 
+/* Else S-Lang takes the controlling terminal, which in the live system is another console. */
+static void take_standard_input(void)
+{
+	SLang_TT_Read_FD = STDIN_FILENO;
+}
+
 int bmr_menu_ui_open(bool utf8, const atomic_bool *stop, struct bmr_err *e)
 {
 	const char *term = getenv("TERM");
@@ -88,6 +94,7 @@ int bmr_menu_ui_open(bool utf8, const atomic_bool *stop, struct bmr_err *e)
 			"the menu needs a terminal that can move its cursor: set TERM, to "
 			"vt100 for one");
 	set_locale(utf8);
+	take_standard_input();
 	/* newtInit would end the program. */
 	if (SLtt_initialize(NULL) < 0 || newtInit() != 0)
 		return bmr_err_set(e, BMR_E_USAGE, 0, "the terminal '%s' is not known", term);
@@ -108,6 +115,7 @@ void bmr_menu_ui_suspend(void)
 
 void bmr_menu_ui_resume(void)
 {
+	take_standard_input();
 	newtResume();
 	draw_root();
 	newtRefresh();
@@ -223,6 +231,7 @@ static bool again(enum outcome outcome)
 		return false;
 	/* newtResizeScreen leaves S-Lang's screen as wide as it was. */
 	newtFinished();
+	take_standard_input();
 	newtInit();
 	draw_root();
 	return true;

@@ -5,6 +5,7 @@ a restore, a capture and a verification end as they should, and no secret is sho
 
 import hashlib
 import os
+import pty
 import random
 import subprocess
 import sys
@@ -291,6 +292,32 @@ def resize(place):
     print("windows follow the size of the terminal", flush=True)
 
 
+def consoles(place):
+    """The terminal that controls the process is another one, as in the live system."""
+    master, slave = pty.openpty()
+    with place.menu(other=slave) as menu:
+        menu.choose("Disks", "Main menu")
+        menu.see("Enter: go on")
+        menu.keys(ENTER)
+        menu.see("Main menu")
+        target = place.root / "new.raw"
+        menu.choose("Restore", "Main menu")
+        to_image(menu, "folder", "x.img.zst")
+        menu.keys(ENTER)
+        menu.choose("A file: type its path", "Restore onto which disk?")
+        menu.see("that is to hold the disk")
+        menu.keys(str(target), ENTER)
+        menu.see("A new file")
+        menu.keys(ENTER)
+        menu.see("bmr: restored", "Press Enter to go on")
+        menu.keys(ENTER)
+        menu.choose("Leave", "Main menu")
+        check(menu.end() == 0, "a restore to a new file is no success")
+    os.close(slave)
+    os.close(master)
+    print("it reads where it writes", flush=True)
+
+
 def refused(place):
     """Where there is no terminal, or one that cannot do it, it says so."""
     done = subprocess.run([BMR, "menu"], stdin=subprocess.DEVNULL, capture_output=True, text=True,
@@ -321,7 +348,7 @@ def main():
         os.chmod(folder, 0o755)
         place = Place(folder)
         for part in (screens, wrong_input, restore, damaged, capture_and_verify, smb, http, resize,
-                     refused):
+                     consoles, refused):
             part(place)
 
 
