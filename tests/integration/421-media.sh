@@ -74,7 +74,9 @@ parameters "bmr.e=it's bmr.f=\${mac}"
 extract /boot/grub/grub.cfg
 grep -qF "'bmr.e=it'\\''s' 'bmr.f=\${mac}'" "$WORK/extracted" || fail "grub.cfg has not these words"
 grep -qF 'initrd /boot/initrd.img /boot/extra.img' "$WORK/extracted" || fail "no extra.img in grub.cfg"
+chmod 640 "$medium"
 media 0 timeout "$medium" 0
+[ "$(stat -c %a "$medium")" = 640 ] || fail "the ISO has another mode than before"
 extract /boot/grub/grub.cfg
 grep -qx 'set timeout=0' "$WORK/extracted" || fail "the menu waits as before"
 media 0 set "$medium"

@@ -3,7 +3,7 @@
 
 import subprocess
 
-from lab import TOP, Disk, MIB, Machine, case, check, check_equal, expect_done, order
+from lab import TOP, Disk, Machine, case, check, check_equal, expect_done, order
 
 
 def media(*arguments):
@@ -21,7 +21,7 @@ def media_secureboot(lab):
     media("add", iso, f"{lab.packed(image, 'zst')}=/images/d.img.zst")
     media("credentials", iso, login)
     media("append", iso, *order("cdrom:/images/d.img.zst", "console=ttyS0").split())
-    disk = lab.target(image.stat().st_size + 8 * MIB)
+    disk = lab.target(image.stat().st_size)
     with Machine(lab.work, "media", firmware="secureboot", memory=1024, network=None, disks=[
             Disk(disk, serial="T1"),
             Disk(iso, bus="usb", serial="STICK", readonly=True, boot=1)]) as vm:
