@@ -223,9 +223,10 @@ static int run_menu(struct agent *a, struct bmr_err *e)
 	int rc;
 
 	if (!a->session.live)
-		return bmr_err_set(e, BMR_E_USAGE, 0,
-		                   "nothing to do: give bmr.image= and bmr.target= (outside the live "
-		                   "system 'bmr menu' shows the menu)");
+		return bmr_err_set(
+			e, BMR_E_USAGE, 0,
+			"nothing to do: give bmr.image= and bmr.target= (outside the live "
+			"system 'bmr menu' shows the menu)");
 	rc = bmr_menu_run(&a->session, &env, e);
 	/* What failed was seen; how the machine ends was chosen. */
 	return rc < 0 ? -1 : 0;
