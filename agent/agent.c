@@ -308,13 +308,16 @@ static int obey(struct agent *a, struct bmr_err *e)
 static void explain_failure(struct agent *a, const struct bmr_err *err)
 {
 	const struct bmr_params *p = &a->session.options->params;
+	enum bmr_action action = bmr_params_action(p);
 	struct bmr_err copy = *err;
 	char title[64];
 	char lines[1400];
 
 	bmr_log_redact(a->session.log, copy.msg, sizeof copy.msg);
 	snprintf(title, sizeof title, "bmr: NOT %s, exit code %d",
-	         bmr_params_action(p) == BMR_ACTION_CAPTURE ? "CAPTURED" : "RESTORED",
+	         action == BMR_ACTION_CAPTURE  ? "CAPTURED"
+	         : action == BMR_ACTION_VERIFY ? "VERIFIED"
+	                                       : "RESTORED",
 	         bmr_err_exit_code(copy.code));
 	snprintf(lines, sizeof lines,
 	         "bmr: why: %s\n"

@@ -52,6 +52,7 @@ static int make_order(struct bmr_job *job, const struct bmr_target_info *target,
 		.target = target,
 		.sha256 = job->has_sha256 ? &job->sha256 : NULL,
 		.read_back = p->verify != BMR_VERIFY_NONE,
+		.fit_table = p->grow != BMR_GROW_NO,
 		.zero_unused = p->unused == BMR_UNUSED_ZERO,
 		.base = p->base,
 		.source_options = &job->source_options,
@@ -118,7 +119,7 @@ int bmr_job_plan(struct bmr_job *job, const struct bmr_target_info *target, stru
 	bool similar;
 
 	bmr_job_show_target(job, target);
-	if (bmr_duplicates_check(job, target, e) < 0 ||
+	if (bmr_ready_check(job->session, e) < 0 || bmr_duplicates_check(job, target, e) < 0 ||
 	    make_order(job, target, &r, &similar, e) < 0)
 		return -1;
 	say_plan(job->session->screen, &r, similar);
@@ -195,6 +196,8 @@ int bmr_job_restore(struct bmr_job *job, const struct bmr_target_info *target, s
 	int rc;
 
 	bmr_job_show_target(job, target);
+	if (bmr_ready_check(s, e) < 0)
+		return bmr_err_while(e, "reading the orders; '%s' was not written", target->path);
 	if (bmr_duplicates_check(job, target, e) < 0)
 		return -1;
 	if (make_order(job, target, &restore, &similar, e) < 0)

@@ -10,6 +10,7 @@
 #include "agent/menu_internal.h"
 #include "agent/session.h"
 #include "base/err.h"
+#include "imaging/cut.h"
 #include "imaging/disk.h"
 #include "imaging/select.h"
 
@@ -64,7 +65,7 @@ static bool choose_target(struct bmr_menu *m, struct todo *t, const char *title,
 	dev_t sources[SOURCE_DISKS_MAX];
 	struct bmr_select_rules rules = {
 		.source_disks = sources,
-		.image_size = t->job->image.at_least,
+		.image_size = bmr_cut_least(&t->job->image),
 		.image_sector = t->job->image.layout.sector,
 		.overwrite = "any", /* what the word is asked for */
 	};

@@ -8,9 +8,14 @@
 #include "base/err.h"
 #include "base/log.h"
 
-static bool grow_ordered(const struct bmr_params *p)
+static bool table_ordered(const struct bmr_params *p)
 {
 	return p->grow != BMR_GROW_NO;
+}
+
+static bool grow_ordered(const struct bmr_params *p)
+{
+	return p->grow == BMR_GROW_LAST;
 }
 
 static bool identity_ordered(const struct bmr_params *p)
@@ -28,19 +33,13 @@ static bool boot_next_ordered(const struct bmr_params *p)
 	return p->bootnext != BMR_BOOTNEXT_NO;
 }
 
-static bool never_ordered(const struct bmr_params *p)
-{
-	(void)p;
-	return false;
-}
-
 /* In this order: a file system grows into its grown partition, and is mounted after that. */
 static const struct step {
 	const char *name; /* stable: in events */
 	bmr_ready_step *run;
 	bool (*ordered)(const struct bmr_params *p); /* or of its own accord: then it may fail */
 } steps[] = {
-	{"table", bmr_ready_table, never_ordered},
+	{"table", bmr_ready_table, table_ordered},
 	{"grow", bmr_ready_grow, grow_ordered},
 	{"identity", bmr_ready_identity, identity_ordered},
 	{"boot-entry", bmr_ready_boot_entry, boot_entry_ordered},
@@ -78,6 +77,11 @@ static bool run_step(const struct bmr_ready *r, const struct step *step)
 	            good ? "" : "FAILED: ", report.text);
 	bmr_events_send(s->events, "step", add_report, &report);
 	return good || !step->ordered(&s->options->params);
+}
+
+int bmr_ready_check(struct bmr_session *s, struct bmr_err *e)
+{
+	return bmr_ready_check_identity(s, e);
 }
 
 unsigned bmr_ready_run(struct bmr_session *s, const struct bmr_target_info *target,

@@ -72,7 +72,7 @@ int bmr_ready_grow(const struct bmr_ready *r, bool *did, char *text, size_t len,
 	char before[16];
 	char after[16];
 
-	if (r->session->options->params.grow == BMR_GROW_NO || r->target->is_new ||
+	if (r->session->options->params.grow != BMR_GROW_LAST || r->target->is_new ||
 	    r->target->size <= r->image_size)
 		return 0;
 	if (bmr_grow_find(r->target, &last, e) < 0 || check_kind(&last, e) < 0)

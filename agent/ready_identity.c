@@ -195,8 +195,7 @@ static int find_and_change(struct work *w, const struct bmr_ready *r, struct bmr
 	return rc;
 }
 
-/* All that can be known to be wrong before the disk is touched. */
-static int prepare(struct work *w, struct bmr_session *s, struct bmr_err *e)
+static int read_orders(struct bmr_session *s, struct bmr_seed *seed, struct bmr_err *e)
 {
 	struct bmr_params *p = &s->options->params;
 
@@ -206,7 +205,17 @@ static int prepare(struct work *w, struct bmr_session *s, struct bmr_err *e)
 		return -1;
 	if (p->seed && bmr_config_expand(s, &p->seed, e) < 0)
 		return bmr_err_while(e, "reading seed=");
-	return p->seed ? bmr_seed_fetch(s, p->seed, &w->seed, e) : 0;
+	return p->seed ? bmr_seed_fetch(s, p->seed, seed, e) : 0;
+}
+
+/* The seed is fetched again when it is wanted: a restore of hours need not hold it. */
+int bmr_ready_check_identity(struct bmr_session *s, struct bmr_err *e)
+{
+	struct bmr_seed seed = {0};
+	int rc = read_orders(s, &seed, e);
+
+	bmr_seed_clear(&seed);
+	return rc;
 }
 
 int bmr_ready_identity(const struct bmr_ready *r, bool *did, char *text, size_t len,
@@ -219,7 +228,7 @@ int bmr_ready_identity(const struct bmr_ready *r, bool *did, char *text, size_t 
 	if (!w.params->hostname && !w.params->seed && w.params->identity == BMR_IDENTITY_KEEP)
 		return 0;
 	*did = true;
-	rc = prepare(&w, s, e);
+	rc = read_orders(s, &w.seed, e);
 	if (rc == 0)
 		rc = find_and_change(&w, r, e);
 	bmr_seed_clear(&w.seed);

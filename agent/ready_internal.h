@@ -22,6 +22,9 @@ struct bmr_ready {
 typedef int bmr_ready_step(const struct bmr_ready *r, bool *did, char *text, size_t len,
                            struct bmr_err *e);
 
+/* bmr_ready_check of the step identity. */
+int bmr_ready_check_identity(struct bmr_session *s, struct bmr_err *e);
+
 bmr_ready_step bmr_ready_table;      /* the backup GPT at the end of the disk */
 bmr_ready_step bmr_ready_grow;       /* grow= */
 bmr_ready_step bmr_ready_identity;   /* hostname=, identity=, seed= */

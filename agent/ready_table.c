@@ -3,6 +3,7 @@
 
 #include <stdio.h>
 
+#include "agent/session.h"
 #include "base/size.h"
 #include "imaging/table.h"
 #include "imaging/target.h"
@@ -13,16 +14,23 @@ int bmr_ready_table(const struct bmr_ready *r, bool *did, char *text, size_t len
 {
 	const struct bmr_target_info *t = r->target;
 	bool larger = t->size > r->image_size;
+	uint64_t difference = larger ? t->size - r->image_size : r->image_size - t->size;
+	bool as_in_image = larger && r->session->options->params.grow == BMR_GROW_NO;
 	char size[16];
 
-	if (t->is_new || t->size == r->image_size)
+	if (t->is_new || difference == 0)
 		return 0;
-	if (bmr_table_check(t, did, e) < 0)
-		return -1;
-	if (*did)
+	bmr_size_text(difference, size, sizeof size);
+	if (bmr_table_check(t, did, e) == 0) {
 		snprintf(text, len, "the GPT's backup is at the end of the disk, which is %s %s",
-		         bmr_size_text(larger ? t->size - r->image_size : r->image_size - t->size,
-		                       size, sizeof size),
-		         larger ? "larger than the image" : "smaller than the image's");
+		         size, larger ? "larger than the image" : "smaller than the image's");
+		return 0;
+	}
+	if (!*did || !as_in_image)
+		return -1;
+	snprintf(text, len,
+	         "the GPT's backup is where the image has it, %s before the end of the disk "
+	         "(grow=table moves it)",
+	         size);
 	return 0;
 }

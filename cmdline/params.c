@@ -46,7 +46,7 @@ enum kind {
 #define WORDS_live "no|yes"
 #define WORDS_replace "no|yes"
 #define WORDS_duplicates "refuse|allow"
-#define WORDS_grow "no|last"
+#define WORDS_grow "no|table|last"
 #define WORDS_identity "keep|new"
 #define WORDS_bootentry "auto|yes|no"
 #define WORDS_bootnext "no|disk|efi|ipmi"
@@ -113,6 +113,7 @@ static const struct {
 	{"duplicates", "refuse", BMR_DUPLICATES_REFUSE},
 	{"duplicates", "allow", BMR_DUPLICATES_ALLOW},
 	{"grow", "no", BMR_GROW_NO},
+	{"grow", "table", BMR_GROW_TABLE},
 	{"grow", "last", BMR_GROW_LAST},
 	{"identity", "keep", BMR_IDENTITY_KEEP},
 	{"identity", "new", BMR_IDENTITY_NEW},

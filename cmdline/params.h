@@ -75,6 +75,7 @@ enum bmr_duplicates {
 };
 enum bmr_grow {
 	BMR_GROW_NO,
+	BMR_GROW_TABLE,
 	BMR_GROW_LAST
 };
 enum bmr_identity {

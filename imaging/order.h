@@ -23,6 +23,7 @@ struct bmr_restore {
 	const struct bmr_digest_value *sha256; /* expected; NULL: not known */
 	bool compare;                          /* read the disk first, write only what differs */
 	bool read_back;   /* false: nothing is proven, and the result says so */
+	bool fit_table;   /* on a larger disk, the backup of a GPT goes to its end */
 	bool zero_unused; /* bmr images: unused runs must read as zeros, too */
 	const char *base; /* bmr images: URL of the first base; NULL: as the image says */
 	const struct bmr_source_options *source_options; /* for bases; may be NULL */

@@ -378,8 +378,10 @@ static int restore_chunked(const struct bmr_restore *restore, struct bmr_restore
 	if (check_manifest(&r, &image, e) < 0)
 		return bmr_steps_not_written(&r, "reading the image", e);
 	cut_image(&r, &image, &cut, result);
-	if (result->left_out)
+	if (result->left_out) {
 		r.sha256 = NULL; /* it was checked, by reading all of the image or its manifest */
+		r.fit_table = true;
+	}
 	if (bmr_chunked_open(&r, &run.chunked, e) < 0)
 		return bmr_steps_not_written(&r, "preparing", e);
 	rc = restore_opened(&run, result, e);

@@ -56,6 +56,7 @@ int bmr_steps_fit(const struct bmr_restore *r, const uint8_t *first, size_t len,
 {
 	*fit = (struct bmr_table_fit){.changed = false};
 	if (r->target->is_new || r->target->size == size ||
+	    (r->target->size > size && !r->fit_table) ||
 	    bmr_table_fit(first, len, r->target->size, fit, e) == 0)
 		return 0;
 	if (r->target->size < r->image->layout.needed ||

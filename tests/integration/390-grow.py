@@ -119,8 +119,8 @@ def test_btrfs():
 
 
 def test_table_alone():
-    """Without an order only the backup moves; what is there already is not written; a file is like a
-    disk, a stream like a bmr image."""
+    """grow=table: only the backup moves; what is there already is not written; a file is like a disk,
+    a stream like a bmr image.  Without an order the disk is as the image says."""
     disk = new_disk("alone", 60)
     table(disk, f"start=2048, size={20 * 2048}\nstart={21 * 2048}, size={20 * 2048}\n")
     with loop(disk, 1, 20) as device:
@@ -130,11 +130,14 @@ def test_table_alone():
     for image in (IMAGE, disk):
         larger = on_larger(disk)
         restore(image, larger)
+        if larger.read_bytes()[:MIB] != disk.read_bytes()[:MIB]:
+            fail("not as the image says")
+        restore(image, larger, "--grow=table")
         check_gpt(larger)
         with whole(larger) as device:
-            said = restore(image, device)
+            said = restore(image, device, "--grow=table")
             check_gpt(device)
-            said = restore(image, device, "--compare=hash")
+            said = restore(image, device, "--grow=table", "--compare=hash")
             if "nothing was written" not in said:
                 fail(f"written again: {said[-400:]}")
             run(BMR, "verify", image, device)
@@ -143,7 +146,7 @@ def test_table_alone():
                 f.write(bytes(512))
             if run(BMR, "verify", image, device, check=False).returncode != 74:
                 fail("a lost backup is not seen")
-            said = restore(image, device, "--compare=hash")
+            said = restore(image, device, "--grow=table", "--compare=hash")
             check_gpt(device)
         if {n: (p["start"], p["size"], p["uuid"]) for n, p in parts(larger).items()} != \
            {n: (p["start"], p["size"], p["uuid"]) for n, p in want.items()}:

@@ -245,11 +245,21 @@ tree
 echo '/dev/sda5 /var ext4 defaults 0 2' >"$WORK/tree/etc/fstab"
 put ext4 "$WORK/img" 0
 refused "'/var' of the restored system is a file system of its own" --seed="$WORK/seed"
-refused "cannot open" --seed="$WORK/none"
-refused "hostname 'web_1': only letters" --hostname=web_1
-refused "while reading hostname=" --hostname="$nothing"
+
+# --- what can be known before is, and nothing is written
+unwritten() { # CODE WORDS OPTION ...
+	code=$1 words=$2
+	shift 2
+	restore "$code" "$@"
+	says "$words"
+	says "was not written"
+	[ ! -e "$WORK/disk" ] || fail "the disk was made"
+}
+unwritten 69 "cannot open" --seed="$WORK/none"
+unwritten 64 "hostname 'web_1': only letters" --hostname=web_1
+unwritten 64 "while reading hostname=" --hostname="$nothing"
 head -c 1048577 /dev/zero >"$WORK/seed/user-data"
-refused "more than 1048576 bytes" --seed="$WORK/seed"
+unwritten 64 "more than 1048576 bytes" --seed="$WORK/seed"
 
 tree
 put ext4 "$WORK/img" 0
@@ -266,6 +276,6 @@ says "partition 2 (ext4), partition 3 (ext4)"
 
 # --- nothing ordered, nothing done: not a byte differs
 restore 0
-grep -q identity "$WORK/err" && fail "a step without an order"
+grep -q 'identity: ' "$WORK/err" && fail "a step without an order"
 same "$WORK/img" "$WORK/disk"
 done_ok
