@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "agent/grow_fs.h"
-#include "agent/identity_volumes.h"
+#include "agent/volumes.h"
 #include "base/err.h"
 
 #define NAME_SIZE 160
@@ -25,7 +25,7 @@ static int ask(const struct bmr_volumes *v, const char *command, const char *fie
 	return 0;
 }
 
-/* Of "volume 'vg/lv'", as identity_volumes.h names it, the part in quotes, if it is of this group. */
+/* Of "volume 'vg/lv'", as volumes.h names it, the part in quotes, if it is of this group. */
 static bool name_of(const struct bmr_volume *volume, const char *vg, char name[NAME_SIZE])
 {
 	size_t len;

@@ -13,7 +13,7 @@
 #include <unistd.h>
 
 #include "agent/identity_files.h"
-#include "agent/identity_volumes.h"
+#include "agent/volumes.h"
 #include "base/cleanup.h"
 #include "base/err.h"
 #include "transport/medium.h"

@@ -6,8 +6,8 @@
 #include <string.h>
 
 #include "agent/grow_fs.h"
-#include "agent/identity_volumes.h"
 #include "agent/session.h"
+#include "agent/volumes.h"
 #include "base/cleanup.h"
 #include "base/err.h"
 #include "base/size.h"

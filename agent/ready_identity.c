@@ -12,9 +12,9 @@
 #include "agent/identity_root.h"
 #include "agent/identity_seed.h"
 #include "agent/identity_text.h"
-#include "agent/identity_volumes.h"
 #include "agent/ready_internal.h"
 #include "agent/session.h"
+#include "agent/volumes.h"
 #include "base/cleanup.h"
 #include "base/err.h"
 

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* identity_volumes.h - the partitions and logical volumes of a restored disk (or file) as block
+/* volumes.h - the partitions and logical volumes of a restored disk (or file) as block
  * devices of our own.
  *
  * Loop devices and not the kernel's partitions: a file has none, and a kernel that could not read
  * the new table has the old ones.  The loop devices go with the last who has them open, also when
  * the program is killed.
  */
-#ifndef BMR_AGENT_IDENTITY_VOLUMES_H
-#define BMR_AGENT_IDENTITY_VOLUMES_H
+#ifndef BMR_AGENT_VOLUMES_H
+#define BMR_AGENT_VOLUMES_H
 
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -44,7 +44,7 @@ int bmr_volumes_open(const struct bmr_target_info *target, const atomic_bool *st
 int bmr_volumes_close(struct bmr_volumes *v, struct bmr_err *e);
 
 /* Activate the volume groups of those that are physical volumes, and add their volumes; and take
- * them away again (private to identity_volumes.c). */
+ * them away again (private to volumes_lvm.c). */
 int bmr_volumes_activate(struct bmr_volumes *v, struct bmr_err *e);
 int bmr_volumes_deactivate(struct bmr_volumes *v, struct bmr_err *e);
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-#include "agent/identity_volumes.h"
+#include "agent/volumes.h"
 
 #include <blkid.h>
 #include <errno.h>

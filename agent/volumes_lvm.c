@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "agent/identity_volumes.h"
+#include "agent/volumes.h"
 #include "base/child.h"
 #include "base/cleanup.h"
 #include "base/err.h"
