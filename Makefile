@@ -16,8 +16,9 @@ packages := zlib libisal libdeflate libzstd liblzma liblz4 libcurl libnfs smbcli
 # bzip2 has no .pc file in Debian.
 LDLIBS = $(shell pkg-config --libs $(packages)) -lbz2 -pthread $(menu_libs)
 # newt and the sixth of S-Lang that it uses, linked in: as shared libraries they would take 390 kB
-# of the medium instead of 70.
-menu_libs := -Wl,-Bstatic -lnewt -lslang -Wl,-Bdynamic -lm
+# of the medium instead of 70.  Their names stay inside: newt's trim_string would take the place of the
+# one in Samba's libraries.
+menu_libs := -Wl,-Bstatic -lnewt -lslang -Wl,-Bdynamic -Wl,--exclude-libs,libnewt.a:libslang.a -lm
 CPPFLAGS = -I. -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 $(shell pkg-config --cflags-only-I $(packages))
 WARNINGS := -Wall -Wextra -Wshadow -Wvla -Wformat=2 -Wstrict-prototypes -Wmissing-prototypes \
 	-Wundef -Wpointer-arith -Wwrite-strings -Wcast-qual $(if $(CI),-Werror)
