@@ -128,7 +128,7 @@ def duplicate(lab):
         check("serial TWIN" in why and "duplicates=allow" in why, f"it says: {why}")
         vm.wait_off(60)
     check(sha256_of(disk) == before, "the disk was written")
-    with lab.live("allowed", order(url, "bmr.duplicates=allow"), network=None, disks=disks) as vm:
+    with lab.live("allowed", order(url, "bmr.duplicates=allow bmr.grow=table"), network=None, disks=disks) as vm:
         expect_done(vm)
         said = vm.text()
     check("(duplicates=allow)" in said, "the twin is not named before")
