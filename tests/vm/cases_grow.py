@@ -128,7 +128,8 @@ def duplicate(lab):
         check("serial TWIN" in why and "duplicates=allow" in why, f"it says: {why}")
         vm.wait_off(60)
     check(sha256_of(disk) == before, "the disk was written")
-    with lab.live("allowed", order(url, "bmr.duplicates=allow bmr.grow=table"), network=None, disks=disks) as vm:
+    allowed = order(url, "bmr.duplicates=allow", "bmr.grow=table")
+    with lab.live("allowed", allowed, network=None, disks=disks) as vm:
         expect_done(vm)
         said = vm.text()
     check("(duplicates=allow)" in said, "the twin is not named before")

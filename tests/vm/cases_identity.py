@@ -46,8 +46,10 @@ def restore(lab, packed, disk, *parameters):
 
 
 def said(vm, command):
-    """What a command printed, without what the shell does to the terminal."""
-    return re.sub(r"\x1b\[[?0-9;]*[A-Za-z]|\r", "", shell(vm, command)).strip()
+    """What a command printed, without what the shell does to the terminal, and without the echo of
+    the command, which comes twice if it was typed before the prompt was there."""
+    text = re.sub(r"\x1b\[[?0-9;]*[A-Za-z]|\r", "", shell(vm, command))
+    return text.rpartition("status=$?")[2].strip()
 
 
 @case("identity-new", limit=300)
