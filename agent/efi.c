@@ -428,7 +428,7 @@ static int read_back(struct repair *r, struct bmr_err *e)
 static void describe(const struct repair *r, char *text, size_t len)
 {
 	char stale[48] = "";
-	char place[64] = "first in the boot order";
+	char place[96] = "first in the boot order";
 	size_t at = 0;
 
 	while (at < r->order_count && r->order[at] != r->number)

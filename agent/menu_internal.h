@@ -28,7 +28,7 @@ struct bmr_menu {
 	const struct bmr_menu_env *env;
 	int terminal;        /* descriptor of its own for the screen (screen.h) */
 	bool network_up;     /* or it is not ours to bring up */
-	char network[256];   /* "ip=dhcp": how it comes up */
+	char network[320];   /* "ip=dhcp": how it comes up */
 	bool network_needed; /* by the image that was chosen */
 	bool password;       /* one was typed */
 	bool lost;           /* the terminal is gone */
