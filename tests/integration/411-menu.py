@@ -59,12 +59,24 @@ def to_image(menu, *names):
     menu.see("This image?")
 
 
+def look_again(menu):
+    """The same screen comes back: that it was away is told by what came in between."""
+    busy = b"Looking at the disks"
+    before = menu.all.count(busy)
+    menu.choose("Look again")
+    deadline = time.monotonic() + 30
+    while menu.all.count(busy) == before:
+        check(time.monotonic() < deadline, "it did not look again")
+        menu.read(0.1)
+    menu.see("Restore onto which disk?")
+
+
 def screens(place):
     """Each can be reached, fits 80 columns, and Esc leads back."""
     with place.menu() as menu:
         menu.see("Main menu", "Restore", "Capture", "Verify", "Disks", "Network", "Leave")
         for entry, title in (("Restore", "Where is the image?"), ("Verify", "Where is the image?"),
-                             ("Capture", "Capture which disk?"), ("Disks", "Disks"),
+                             ("Capture", "Capture which disk?"), ("Disks", "read on"),
                              ("Network", "left as it is")):
             menu.choose(entry, "Main menu")
             menu.see(title, "Esc: back")
@@ -91,9 +103,7 @@ def screens(place):
         menu.see("This image?", "bmr image", "4194304 bytes")
         menu.keys(ENTER)
         menu.see("Restore onto which disk?", "A file: type its path", "Look again")
-        menu.choose("Look again")
-        time.sleep(1)               # the same screen comes back
-        menu.see("Restore onto which disk?")
+        look_again(menu)
         menu.keys(ESC)
         menu.see("Where is the image?")
         menu.keys(ESC)
