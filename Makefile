@@ -41,7 +41,7 @@ OUT := $(BUILD)
 endif
 obj := $(OUT)/obj
 
-sources := $(wildcard $(addsuffix /*.c,$(folders)))
+sources := $(wildcard $(addsuffix /*.c,$(folders)) $(addsuffix /*/*.c,$(folders)))
 objects := $(sources:%.c=$(obj)/%.o)
 library := $(OUT)/libbmr.a
 unit_tests := $(patsubst tests/unit/%.c,$(OUT)/unit/%,$(wildcard tests/unit/*.c))

@@ -11,7 +11,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "agent/capture.h"
+#include "agent/capture/capture.h"
 #include "agent/choose.h"
 #include "agent/commands.h"
 #include "agent/config.h"
@@ -20,8 +20,8 @@
 #include "agent/finish.h"
 #include "agent/job.h"
 #include "agent/machine.h"
-#include "agent/menu.h"
-#include "agent/network.h"
+#include "agent/menu/menu.h"
+#include "agent/network/network.h"
 #include "agent/orders.h"
 #include "agent/session.h"
 #include "agent/version.h"

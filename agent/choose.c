@@ -13,8 +13,8 @@
 #include "base/cleanup.h"
 #include "base/err.h"
 #include "base/log.h"
-#include "imaging/cut.h"
-#include "imaging/select.h"
+#include "imaging/table/cut.h"
+#include "imaging/disk/select.h"
 
 #define LOOK_EVERY_S 1
 

@@ -5,8 +5,8 @@
 
 #include <stdbool.h>
 
-#include "imaging/disk.h"
-#include "imaging/target.h"
+#include "imaging/disk/disk.h"
+#include "imaging/disk/target.h"
 
 struct bmr_err;
 struct bmr_job;

@@ -3,15 +3,15 @@
 
 #include <stdio.h>
 
-#include "agent/capture.h"
+#include "agent/capture/capture.h"
 #include "agent/disks.h"
 #include "agent/info.h"
 #include "agent/job.h"
-#include "agent/menu.h"
+#include "agent/menu/menu.h"
 #include "agent/merge.h"
 #include "agent/session.h"
 #include "base/err.h"
-#include "imaging/disk.h"
+#include "imaging/disk/disk.h"
 
 /* What a subcommand does once its options are read and its session runs.  Returns 0, or an exit code
  * whose reason it has said itself, or -1. */

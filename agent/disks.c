@@ -5,8 +5,8 @@
 #include "base/cleanup.h"
 #include "base/err.h"
 #include "base/size.h"
-#include "imaging/disk.h"
-#include "imaging/select.h"
+#include "imaging/disk/disk.h"
+#include "imaging/disk/select.h"
 
 #include <errno.h>
 #include <string.h>

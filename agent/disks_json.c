@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "agent/disks_json.h"
 
-#include "imaging/disk.h"
-#include "imaging/select.h"
+#include "imaging/disk/disk.h"
+#include "imaging/disk/select.h"
 
 #include <inttypes.h>
 #include <stdbool.h>

@@ -5,9 +5,9 @@
 #include "agent/session.h"
 #include "base/err.h"
 #include "base/log.h"
-#include "imaging/disk.h"
-#include "imaging/duplicate.h"
-#include "imaging/target.h"
+#include "imaging/disk/disk.h"
+#include "imaging/disk/duplicate.h"
+#include "imaging/disk/target.h"
 
 #define TEXT_SIZE 320
 

@@ -11,7 +11,7 @@
 #include "agent/session.h"
 #include "base/err.h"
 #include "base/size.h"
-#include "imaging/load.h"
+#include "imaging/bmr/load.h"
 
 static const char *const table_names[] = {
 	[BMR_TABLE_NONE] = "none",

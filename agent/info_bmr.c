@@ -10,7 +10,7 @@
 #include "agent/info.h"
 #include "agent/json.h"
 #include "base/size.h"
-#include "imaging/manifest.h"
+#include "imaging/bmr/manifest.h"
 
 #define BAD_SHOWN 16
 #define PARTITION "partition."

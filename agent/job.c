@@ -16,10 +16,10 @@
 #include "base/err.h"
 #include "base/log.h"
 #include "base/size.h"
-#include "imaging/cut.h"
-#include "imaging/disk.h"
-#include "imaging/select.h"
-#include "imaging/sidecar.h"
+#include "imaging/table/cut.h"
+#include "imaging/disk/disk.h"
+#include "imaging/disk/select.h"
+#include "imaging/bmr/sidecar.h"
 #include "transport/url.h"
 
 #define SOURCE_DISKS_MAX 16

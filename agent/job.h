@@ -8,8 +8,8 @@
 
 #include "base/digest.h"
 #include "imaging/image.h"
-#include "imaging/restore.h"
-#include "imaging/target.h"
+#include "imaging/restore/restore.h"
+#include "imaging/disk/target.h"
 #include "transport/source.h"
 
 struct bmr_disk;

@@ -5,14 +5,14 @@
 
 #include "agent/duplicates.h"
 #include "agent/job_internal.h"
-#include "agent/ready.h"
+#include "agent/ready/ready.h"
 #include "agent/session.h"
 #include "agent/stats.h"
 #include "base/clock.h"
 #include "base/err.h"
 #include "base/log.h"
 #include "base/size.h"
-#include "imaging/chunked.h"
+#include "imaging/restore/chunked.h"
 
 /* --- what is to be done --- */
 

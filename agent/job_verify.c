@@ -10,7 +10,7 @@
 #include "agent/verify_report.h"
 #include "base/clock.h"
 #include "base/err.h"
-#include "imaging/chain.h"
+#include "imaging/bmr/chain.h"
 #include "imaging/verify.h"
 #include "imaging/verify_chunks.h"
 

@@ -9,7 +9,7 @@
 #include "base/cleanup.h"
 #include "base/err.h"
 #include "cmdline/params.h"
-#include "imaging/select.h"
+#include "imaging/disk/select.h"
 
 #define CMDLINE_MAX 65536
 

@@ -8,7 +8,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "imaging/restore.h"
+#include "imaging/restore/restore.h"
 
 #define BMR_METER_WINDOW 8 /* samples that make "now" */
 

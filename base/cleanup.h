@@ -8,7 +8,7 @@
  *	*out = take_ptr(&name);
  *
  * Cleaning up keeps errno.  The target disk is the exception to AUTO_FD: its fsync and close are
- * explicit and checked (imaging/target.h).
+ * explicit and checked (imaging/disk/target.h).
  */
 #ifndef BMR_BASE_CLEANUP_H
 #define BMR_BASE_CLEANUP_H

@@ -4,7 +4,7 @@
  *
  *	pull [--one SIZE] [--user NAME --password TEXT] URL
  *
- * As a restore reads it (imaging/fetch.h), or with --one so many bytes a request and one request at
+ * As a restore reads it (imaging/restore/fetch.h), or with --one so many bytes a request and one request at
  * a time.  Prints the bytes read.
  */
 #include <getopt.h>
@@ -16,7 +16,7 @@
 #include "base/cleanup.h"
 #include "base/err.h"
 #include "base/size.h"
-#include "imaging/fetch.h"
+#include "imaging/restore/fetch.h"
 #include "transport/smb_worker.h"
 #include "transport/source.h"
 

@@ -12,11 +12,11 @@
 #include "base/cleanup.h"
 #include "base/err.h"
 #include "base/size.h"
-#include "imaging/chain.h"
-#include "imaging/chunk_reader.h"
-#include "imaging/container.h"
-#include "imaging/decode.h"
-#include "imaging/load.h"
+#include "imaging/bmr/chain.h"
+#include "imaging/bmr/chunk_reader.h"
+#include "imaging/bmr/container.h"
+#include "imaging/codec/decode.h"
+#include "imaging/bmr/load.h"
 #include "transport/source.h"
 
 #define PIECE ((size_t)256 * 1024) /* of compressed input, for the first MiB */

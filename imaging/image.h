@@ -12,9 +12,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "imaging/format.h"
+#include "imaging/codec/format.h"
 #include "imaging/layout.h"
-#include "imaging/manifest.h"
+#include "imaging/bmr/manifest.h"
 
 struct bmr_err;
 struct bmr_source;

@@ -6,7 +6,7 @@
 #include <stdatomic.h>
 #include <stdint.h>
 
-#include "imaging/pipe.h"
+#include "imaging/restore/pipe.h"
 #include "imaging/stage.h"
 
 enum bmr_phase {

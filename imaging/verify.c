@@ -8,10 +8,10 @@
 #include "base/err.h"
 #include "base/size.h"
 #include "imaging/image.h"
-#include "imaging/pipe.h"
-#include "imaging/restore.h"
-#include "imaging/table.h"
-#include "imaging/target.h"
+#include "imaging/restore/pipe.h"
+#include "imaging/restore/restore.h"
+#include "imaging/table/table.h"
+#include "imaging/disk/target.h"
 #include "transport/source.h"
 
 struct run {

@@ -5,8 +5,8 @@
 #include <string.h>
 
 #include "base/err.h"
-#include "imaging/codec.h"
-#include "imaging/decode.h"
+#include "imaging/codec/codec.h"
+#include "imaging/codec/decode.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

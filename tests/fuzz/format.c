@@ -3,7 +3,7 @@
 #include <stdlib.h>
 
 #include "base/err.h"
-#include "imaging/format.h"
+#include "imaging/codec/format.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

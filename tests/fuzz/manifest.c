@@ -10,9 +10,9 @@
 
 #include "base/digest.h"
 #include "base/err.h"
-#include "imaging/container.h"
-#include "imaging/load.h"
-#include "imaging/manifest.h"
+#include "imaging/bmr/container.h"
+#include "imaging/bmr/load.h"
+#include "imaging/bmr/manifest.h"
 #include "tests/fixtures/fake_source.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);

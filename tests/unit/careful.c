@@ -14,9 +14,9 @@
 #include <unistd.h>
 
 #include "base/err.h"
-#include "imaging/careful.h"
-#include "imaging/manifest.h"
-#include "imaging/target.h"
+#include "imaging/capture/careful.h"
+#include "imaging/bmr/manifest.h"
+#include "imaging/disk/target.h"
 #include "tests/fixtures/packed.h"
 
 #define SIZE ((size_t)256 * 1024)

@@ -10,8 +10,8 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 
-#include "imaging/chain.h"
-#include "imaging/chunk_reader.h"
+#include "imaging/bmr/chain.h"
+#include "imaging/bmr/chunk_reader.h"
 #include "imaging/phase.h"
 #include "tests/fixtures/bmr_chain.h"
 

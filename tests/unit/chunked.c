@@ -11,10 +11,10 @@
 #include <unistd.h>
 
 #include "base/digest.h"
-#include "imaging/chunked.h"
+#include "imaging/restore/chunked.h"
 #include "imaging/image.h"
-#include "imaging/restore.h"
-#include "imaging/target.h"
+#include "imaging/restore/restore.h"
+#include "imaging/disk/target.h"
 #include "tests/fixtures/bmr_file.h"
 #include "tests/fixtures/fake_source.h"
 #include "tests/fixtures/packed.h"

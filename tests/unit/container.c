@@ -12,8 +12,8 @@
 #include <zstd_errors.h>
 
 #include "base/err.h"
-#include "imaging/container.h"
-#include "imaging/decode.h"
+#include "imaging/bmr/container.h"
+#include "imaging/codec/decode.h"
 #include "imaging/zero.h"
 
 #define KIB ((uint64_t)1024)

@@ -7,8 +7,8 @@
 #include <cmocka.h>
 
 #include "base/err.h"
-#include "imaging/codec.h"
-#include "imaging/decode.h"
+#include "imaging/codec/codec.h"
+#include "imaging/codec/decode.h"
 #include "tests/fixtures/packed.h"
 
 static const struct bmr_codec *const codecs[] = {

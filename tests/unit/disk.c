@@ -8,7 +8,7 @@
 
 #include "base/cleanup.h"
 #include "base/err.h"
-#include "imaging/disk.h"
+#include "imaging/disk/disk.h"
 #include "tests/fixtures/fake_machine.h"
 
 #include <sys/ioctl.h>

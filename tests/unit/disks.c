@@ -8,8 +8,8 @@
 
 #include "agent/disks.h"
 #include "base/err.h"
-#include "imaging/disk.h"
-#include "imaging/select.h"
+#include "imaging/disk/disk.h"
+#include "imaging/disk/select.h"
 #include "tests/fixtures/fake_machine.h"
 
 #include <errno.h>

@@ -10,8 +10,8 @@
 #include <string.h>
 
 #include "base/err.h"
-#include "imaging/disk.h"
-#include "imaging/duplicate.h"
+#include "imaging/disk/disk.h"
+#include "imaging/disk/duplicate.h"
 #include "imaging/image.h"
 
 #define TABLE "aaaaaaaa-0000-4000-8000-000000000001"

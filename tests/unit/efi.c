@@ -6,7 +6,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include "agent/efi.h"
+#include "agent/ready/efi.h"
 #include "base/err.h"
 #include "tests/fixtures/fake_machine.h"
 

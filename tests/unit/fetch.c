@@ -6,7 +6,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include "imaging/fetch.h"
+#include "imaging/restore/fetch.h"
 #include "tests/fixtures/fake_source.h"
 #include "tests/fixtures/packed.h"
 

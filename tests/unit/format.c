@@ -9,7 +9,7 @@
 #include <string.h>
 
 #include "base/err.h"
-#include "imaging/format.h"
+#include "imaging/codec/format.h"
 
 /* The head of a file that has these bytes at an offset, and no text around them. */
 static int detect_at(size_t offset, const char *bytes, size_t len, enum bmr_format *format,

@@ -10,8 +10,8 @@
 #include <string.h>
 
 #include "base/err.h"
-#include "imaging/decode.h"
-#include "imaging/frame.h"
+#include "imaging/codec/decode.h"
+#include "imaging/codec/frame.h"
 #include "tests/fixtures/packed.h"
 
 #define LEN ((size_t)300 * 1000)

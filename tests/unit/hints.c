@@ -7,7 +7,7 @@
 #include <cmocka.h>
 
 #include "base/err.h"
-#include "imaging/select.h"
+#include "imaging/disk/select.h"
 
 #include <stdio.h>
 #include <string.h>

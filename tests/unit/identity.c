@@ -13,8 +13,8 @@
 
 #include <cmocka.h>
 
-#include "agent/identity_files.h"
-#include "agent/identity_text.h"
+#include "agent/ready/identity_files.h"
+#include "agent/ready/identity_text.h"
 #include "base/err.h"
 
 #define LABEL_63 "a23456789012345678901234567890123456789012345678901234567890123"

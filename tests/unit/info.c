@@ -12,8 +12,8 @@
 #include "agent/info_bmr.h"
 #include "agent/json.h"
 #include "base/err.h"
-#include "imaging/container.h"
-#include "imaging/manifest.h"
+#include "imaging/bmr/container.h"
+#include "imaging/bmr/manifest.h"
 
 static const char *const facts[][2] = {
 	{"partition.1.start", "1048576"},

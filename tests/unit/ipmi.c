@@ -9,7 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "agent/ipmi.h"
+#include "agent/ready/ipmi.h"
 #include "base/err.h"
 
 #define OPTIONS 8

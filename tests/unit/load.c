@@ -6,7 +6,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include "imaging/load.h"
+#include "imaging/bmr/load.h"
 #include "tests/fixtures/bmr_file.h"
 #include "tests/fixtures/fake_source.h"
 

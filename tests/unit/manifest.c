@@ -9,9 +9,9 @@
 #include <stdlib.h>
 
 #include "base/err.h"
-#include "imaging/container.h"
-#include "imaging/manifest.h"
-#include "imaging/manifest_internal.h"
+#include "imaging/bmr/container.h"
+#include "imaging/bmr/manifest.h"
+#include "imaging/bmr/manifest_internal.h"
 
 #define MIB ((uint64_t)1 << 20)
 

@@ -11,8 +11,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "agent/menu_text.h"
-#include "imaging/disk.h"
+#include "agent/menu/text.h"
+#include "imaging/disk/disk.h"
 
 static void expect_clean(const char *text, size_t columns, const char *wanted)
 {

@@ -6,8 +6,8 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include "imaging/chain.h"
-#include "imaging/merge.h"
+#include "imaging/bmr/chain.h"
+#include "imaging/bmr/merge.h"
 #include "imaging/phase.h"
 #include "imaging/verify_chunks.h"
 #include "tests/fixtures/bmr_chain.h"

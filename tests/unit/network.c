@@ -14,8 +14,8 @@
 
 #include <cmocka.h>
 
-#include "agent/network.h"
-#include "agent/network_internal.h"
+#include "agent/network/network.h"
+#include "agent/network/internal.h"
 #include "base/child.h"
 #include "base/err.h"
 #include "cmdline/params.h"

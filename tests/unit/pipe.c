@@ -7,7 +7,7 @@
 #include <cmocka.h>
 
 #include "base/digest.h"
-#include "imaging/pipe.h"
+#include "imaging/restore/pipe.h"
 #include "tests/fixtures/fake_source.h"
 #include "tests/fixtures/packed.h"
 

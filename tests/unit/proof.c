@@ -10,8 +10,8 @@
 
 #include "base/err.h"
 #include "base/size.h"
-#include "imaging/pipe.h"
-#include "imaging/proof.h"
+#include "imaging/restore/pipe.h"
+#include "imaging/restore/proof.h"
 
 #define TIB (1024 * BMR_GIB)
 

@@ -13,10 +13,10 @@
 
 #include "base/checksum.h"
 #include "base/err.h"
-#include "imaging/pipe.h"
-#include "imaging/proof.h"
-#include "imaging/readback.h"
-#include "imaging/target.h"
+#include "imaging/restore/pipe.h"
+#include "imaging/restore/proof.h"
+#include "imaging/restore/readback.h"
+#include "imaging/disk/target.h"
 #include "tests/fixtures/packed.h"
 
 #define CHUNKS 6 /* the last one is short */

@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "imaging/regions.h"
+#include "imaging/restore/regions.h"
 
 #define CHUNKS_MOST 2000
 #define JOBS_MOST 16

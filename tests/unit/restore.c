@@ -12,8 +12,8 @@
 
 #include "base/digest.h"
 #include "imaging/image.h"
-#include "imaging/restore.h"
-#include "imaging/target.h"
+#include "imaging/restore/restore.h"
+#include "imaging/disk/target.h"
 #include "imaging/verify.h"
 #include "tests/fixtures/fake_source.h"
 #include "tests/fixtures/packed.h"

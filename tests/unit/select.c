@@ -7,8 +7,8 @@
 #include <cmocka.h>
 
 #include "base/err.h"
-#include "imaging/disk.h"
-#include "imaging/select.h"
+#include "imaging/disk/disk.h"
+#include "imaging/disk/select.h"
 #include "tests/fixtures/fake_machine.h"
 
 #include <sys/sysmacros.h>

@@ -9,8 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "imaging/spans.h"
-#include "imaging/used.h"
+#include "imaging/capture/spans.h"
+#include "imaging/used/used.h"
 
 #define KIB ((uint64_t)1024)
 #define SIZE (1024 * KIB)

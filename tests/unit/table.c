@@ -14,8 +14,8 @@
 
 #include "base/err.h"
 #include "imaging/layout.h"
-#include "imaging/table.h"
-#include "imaging/table_fdisk.h"
+#include "imaging/table/table.h"
+#include "imaging/table/fdisk.h"
 #include "tests/fixtures/tables.h"
 
 #define MIB ((uint64_t)1 << 20)

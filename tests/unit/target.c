@@ -13,8 +13,8 @@
 #include <unistd.h>
 
 #include "base/err.h"
-#include "imaging/pipe.h"
-#include "imaging/target.h"
+#include "imaging/restore/pipe.h"
+#include "imaging/disk/target.h"
 
 static void temp_path(char path[64])
 {

@@ -14,9 +14,9 @@
 #include "base/cleanup.h"
 #include "base/err.h"
 #include "base/size.h"
-#include "imaging/manifest.h"
-#include "imaging/used.h"
-#include "imaging/used_internal.h"
+#include "imaging/bmr/manifest.h"
+#include "imaging/used/used.h"
+#include "imaging/used/internal.h"
 
 static void add(struct bmr_used_list *list, uint64_t offset, uint64_t length)
 {

@@ -7,9 +7,9 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include "imaging/chain.h"
+#include "imaging/bmr/chain.h"
 #include "imaging/phase.h"
-#include "imaging/target.h"
+#include "imaging/disk/target.h"
 #include "imaging/verify_chunks.h"
 #include "tests/fixtures/bmr_chain.h"
 
