@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/size.h"
+#include "base/text.h"
 
 const char *bmr_progress_phase_text(enum bmr_phase phase)
 {
@@ -94,20 +95,17 @@ char *bmr_progress_text(const struct bmr_progress_view *v, char *buf, size_t len
 	char now[16];
 	char mean[16];
 	char left[24];
-	int used = snprintf(buf, len, "%-12s ", bmr_progress_phase_text(v->phase));
-	size_t at = used < 0 ? 0 : (size_t)used;
+	struct bmr_text t = bmr_text_in(buf, len);
 
+	bmr_text_add(&t, "%-12s ", bmr_progress_phase_text(v->phase));
 	if (v->fraction >= 0)
-		at += (size_t)snprintf(buf + at, len - at, "%3d %%  ", (int)(v->fraction * 100));
-	at += (size_t)snprintf(buf + at, len - at, "%s", bmr_size_text(v->done, done, sizeof done));
+		bmr_text_add(&t, "%3d %%  ", (int)(v->fraction * 100));
+	bmr_text_add(&t, "%s", bmr_size_text(v->done, done, sizeof done));
 	if (v->total > 0)
-		at += (size_t)snprintf(buf + at, len - at, " of %s",
-		                       bmr_size_text(v->total, total, sizeof total));
-	at += (size_t)snprintf(buf + at, len - at, "  %s/s, mean %s/s",
-	                       bmr_size_text((uint64_t)v->rate_now, now, sizeof now),
-	                       bmr_size_text((uint64_t)v->rate_mean, mean, sizeof mean));
+		bmr_text_add(&t, " of %s", bmr_size_text(v->total, total, sizeof total));
+	bmr_text_add(&t, "  %s/s, mean %s/s", bmr_size_text((uint64_t)v->rate_now, now, sizeof now),
+	             bmr_size_text((uint64_t)v->rate_mean, mean, sizeof mean));
 	if (v->seconds_left >= 0)
-		snprintf(buf + at, len - at, ", %s left",
-		         time_text(v->seconds_left, left, sizeof left));
+		bmr_text_add(&t, ", %s left", time_text(v->seconds_left, left, sizeof left));
 	return buf;
 }

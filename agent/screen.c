@@ -4,7 +4,6 @@
 #include <errno.h>
 #include <poll.h>
 #include <pthread.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,6 +13,7 @@
 #include "agent/version.h"
 #include "base/clock.h"
 #include "base/err.h"
+#include "base/text.h"
 
 #define OUTPUTS_MAX 16
 #define FACTS_MAX 4
@@ -21,6 +21,7 @@
 #define WIDTH 80
 #define ROW 76 /* characters of a message in one row of the panel */
 #define ROWS 24
+#define PANEL_SIZE 8192 /* bytes of a screen that is written at once */
 #define TICK_MS 500
 #define LINES_EVERY_S 5.0
 #define LINES_FIRST_S 2.0 /* a phase shorter than that is not worth one */
@@ -86,52 +87,32 @@ static void put(struct output *o, const char *text, size_t len)
 
 /* --- the panel: one text is built and written at once, so that it does not flicker --- */
 
-struct canvas {
-	char text[8192];
-	size_t len;
-};
-
-static void draw(struct canvas *c, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-
-static void draw(struct canvas *c, const char *fmt, ...)
-{
-	size_t room = sizeof c->text - c->len;
-	va_list ap;
-	int n;
-
-	va_start(ap, fmt);
-	n = vsnprintf(c->text + c->len, room, fmt, ap);
-	va_end(ap);
-	if (n > 0)
-		c->len += (size_t)n < room ? (size_t)n : room - 1;
-}
-
 /* End a line: clear what an older one left to its right. */
-static void draw_end(struct canvas *c)
+static void draw_end(struct bmr_text *c)
 {
-	draw(c, "\033[K\r\n");
+	bmr_text_add(c, "\033[K\r\n");
 }
 
-static void draw_rule(struct canvas *c)
+static void draw_rule(struct bmr_text *c)
 {
-	draw(c, " ");
+	bmr_text_add(c, " ");
 	for (int i = 0; i < WIDTH - 2; i++)
-		draw(c, "-");
+		bmr_text_add(c, "-");
 	draw_end(c);
 }
 
-static void draw_bar(struct canvas *c, double fraction)
+static void draw_bar(struct bmr_text *c, double fraction)
 {
 	int width = WIDTH - 12;
 	int full = fraction < 0 ? 0 : (int)(fraction * width);
 
-	draw(c, "  [");
+	bmr_text_add(c, "  [");
 	for (int i = 0; i < width; i++)
-		draw(c, "%c", i < full ? '#' : '.');
+		bmr_text_add(c, "%c", i < full ? '#' : '.');
 	if (fraction < 0)
-		draw(c, "]");
+		bmr_text_add(c, "]");
 	else
-		draw(c, "] %3d %%", (int)(fraction * 100));
+		bmr_text_add(c, "] %3d %%", (int)(fraction * 100));
 	draw_end(c);
 }
 
@@ -154,7 +135,7 @@ static const char *next_row(const char *text, size_t len)
 	return text + len + (text[len] == ' ');
 }
 
-static void draw_progress(struct canvas *c, struct bmr_screen *s)
+static void draw_progress(struct bmr_text *c, struct bmr_screen *s)
 {
 	struct bmr_progress_view view = s->view;
 	char text[160];
@@ -166,17 +147,17 @@ static void draw_progress(struct canvas *c, struct bmr_screen *s)
 	}
 	draw_bar(c, view.fraction);
 	view.fraction = -1; /* the bar has said it, and the line is full without */
-	draw(c, "  %.77s", bmr_progress_text(&view, text, sizeof text));
+	bmr_text_add(c, "  %.77s", bmr_progress_text(&view, text, sizeof text));
 	draw_end(c);
 }
 
-static void draw_log(struct canvas *c, const struct bmr_screen *s, unsigned rows)
+static void draw_log(struct bmr_text *c, const struct bmr_screen *s, unsigned rows)
 {
 	unsigned first = s->log_count > rows ? s->log_count - rows : 0;
 
 	for (unsigned i = first; i < first + rows; i++) {
 		if (i < s->log_count)
-			draw(c, "  %.77s", s->log[i % LOG_LINES]);
+			bmr_text_add(c, "  %.77s", s->log[i % LOG_LINES]);
 		draw_end(c);
 	}
 }
@@ -192,14 +173,14 @@ static void keep_in_log(struct bmr_screen *s, const char *line)
 	} while (*line);
 }
 
-static void draw_head(struct canvas *c, const struct bmr_screen *s)
+static void draw_head(struct bmr_text *c, const struct bmr_screen *s)
 {
-	draw(c, "\033[H\033[1m  bmr %-20s\033[0m%52s", bmr_version, "bare-metal restore");
+	bmr_text_add(c, "\033[H\033[1m  bmr %-20s\033[0m%52s", bmr_version, "bare-metal restore");
 	draw_end(c);
 	draw_rule(c);
 	for (unsigned i = 0; i < FACTS_MAX; i++) {
 		if (i < s->fact_count)
-			draw(c, "  %-9s%.68s", s->facts[i].name, s->facts[i].value);
+			bmr_text_add(c, "  %-9s%.68s", s->facts[i].name, s->facts[i].value);
 		draw_end(c);
 	}
 	draw_rule(c);
@@ -207,7 +188,8 @@ static void draw_head(struct canvas *c, const struct bmr_screen *s)
 
 static void draw_panel(struct bmr_screen *s, struct output *o)
 {
-	struct canvas c = {.len = 0};
+	char buf[PANEL_SIZE];
+	struct bmr_text c = bmr_text_in(buf, sizeof buf);
 
 	if (s->finished)
 		return;
@@ -215,33 +197,35 @@ static void draw_panel(struct bmr_screen *s, struct output *o)
 	draw_progress(&c, s);
 	draw_rule(&c);
 	draw_log(&c, s, LOG_LINES);
-	draw(&c, "\033[J\033[H");
-	put(o, c.text, c.len);
+	bmr_text_add(&c, "\033[J\033[H");
+	put(o, c.at, c.used);
 }
 
 /* --- the other kinds --- */
 
 static void put_line(struct output *o, const char *text)
 {
-	struct canvas c = {.len = 0};
+	char buf[PANEL_SIZE];
+	struct bmr_text c = bmr_text_in(buf, sizeof buf);
 
 	/* A progress line that stands there is wiped. */
-	draw(&c, "%s%s\n", o->line_open ? "\r\033[K" : "", text);
+	bmr_text_add(&c, "%s%s\n", o->line_open ? "\r\033[K" : "", text);
 	o->line_open = false;
-	put(o, c.text, c.len);
+	put(o, c.at, c.used);
 }
 
 static void put_progress(struct bmr_screen *s, struct output *o, bool line_due)
 {
 	char text[160];
-	struct canvas c = {.len = 0};
+	char buf[PANEL_SIZE];
+	struct bmr_text c = bmr_text_in(buf, sizeof buf);
 
 	bmr_progress_text(&s->view, text, sizeof text);
 	if (o->kind == BMR_SCREEN_PANEL) {
 		draw_panel(s, o);
 	} else if (o->kind == BMR_SCREEN_REDRAW) {
-		draw(&c, "\r%.79s\033[K", text);
-		put(o, c.text, c.len);
+		bmr_text_add(&c, "\r%.79s\033[K", text);
+		put(o, c.at, c.used);
 		o->line_open = true;
 	} else if (line_due) {
 		put_line(o, text);
@@ -440,28 +424,28 @@ static void each_line(const char *text, void (*one)(void *ctx, const char *line)
 
 static void draw_result_line(void *ctx, const char *line)
 {
-	struct canvas *c = ctx;
+	struct bmr_text *c = ctx;
 
 	do {
 		size_t len = row_length(line);
 
-		draw(c, "  %.*s", (int)len, line);
+		bmr_text_add(c, "  %.*s", (int)len, line);
 		draw_end(c);
 		line = next_row(line, len);
 	} while (*line);
 }
 
-static unsigned rows_drawn(const struct canvas *c)
+static unsigned rows_drawn(const struct bmr_text *c)
 {
 	unsigned rows = 0;
 
-	for (size_t i = 0; i < c->len; i++)
-		rows += c->text[i] == '\n';
+	for (size_t i = 0; i < c->used; i++)
+		rows += c->at[i] == '\n';
 	return rows;
 }
 
 /* What led to a failure stays below it, as far as there is room: the table of disks, for one. */
-static void draw_what_led_to_it(struct canvas *c, const struct bmr_screen *s)
+static void draw_what_led_to_it(struct bmr_text *c, const struct bmr_screen *s)
 {
 	unsigned room;
 
@@ -474,18 +458,19 @@ static void draw_what_led_to_it(struct canvas *c, const struct bmr_screen *s)
 static void draw_result(struct bmr_screen *s, struct output *o, bool good, const char *title,
                         const char *lines)
 {
-	struct canvas c = {.len = 0};
+	char buf[PANEL_SIZE];
+	struct bmr_text c = bmr_text_in(buf, sizeof buf);
 
 	draw_head(&c, s);
 	draw_end(&c);
-	draw(&c, "  \033[1;37;%dm  %s  \033[0m", good ? 42 : 41, title);
+	bmr_text_add(&c, "  \033[1;37;%dm  %s  \033[0m", good ? 42 : 41, title);
 	draw_end(&c);
 	draw_end(&c);
 	each_line(lines, draw_result_line, &c);
 	if (!good)
 		draw_what_led_to_it(&c, s);
-	draw(&c, "\033[J");
-	put(o, c.text, c.len);
+	bmr_text_add(&c, "\033[J");
+	put(o, c.at, c.used);
 }
 
 static void put_result_line(void *ctx, const char *line)

@@ -17,6 +17,7 @@
 #include "base/cleanup.h"
 #include "base/err.h"
 #include "base/log.h"
+#include "base/text.h"
 
 #define SHELL_MARK "/etc/bmr/shell"
 #define WORDS_MAX 16
@@ -156,15 +157,14 @@ static void keep_network_words(struct bmr_menu *m, const char *cmdline)
 {
 	AUTO_FREE char *copy = strdup(cmdline ? cmdline : "");
 	char *rest = NULL;
-	size_t used = 0;
+	struct bmr_text network = bmr_text_in(m->network, sizeof m->network);
 
 	for (char *word = copy ? strtok_r(copy, " \t\n", &rest) : NULL; word;
 	     word = strtok_r(NULL, " \t\n", &rest))
-		if (is_network_word(word) && used + strlen(word) + 2 < sizeof m->network)
-			used += (size_t)snprintf(m->network + used, sizeof m->network - used,
-			                         "%s%s", used ? " " : "", word);
-	if (used == 0)
-		snprintf(m->network, sizeof m->network, "ip=dhcp");
+		if (is_network_word(word) && network.used + strlen(word) + 2 < network.size)
+			bmr_text_add(&network, "%s%s", network.used ? " " : "", word);
+	if (network.used == 0)
+		bmr_text_add(&network, "ip=dhcp");
 }
 
 /* Outside the live system the terminal is the user's, and so is its locale. */

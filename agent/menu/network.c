@@ -11,48 +11,47 @@
 #include "agent/menu/internal.h"
 #include "agent/session.h"
 #include "base/err.h"
+#include "base/text.h"
 
 /* --- what there is --- */
 
-static void add_line(char *text, size_t size, const struct ifaddrs *a)
+static void add_line(struct bmr_text *t, const struct ifaddrs *a)
 {
-	size_t used = strlen(text);
 	char address[NI_MAXHOST] = "";
 
 	if (a->ifa_addr->sa_family == AF_PACKET) {
 		const struct sockaddr_ll *link = (const void *)a->ifa_addr;
 		const unsigned char *mac = link->sll_addr;
 
-		snprintf(text + used, size - used, "%-12s %02x:%02x:%02x:%02x:%02x:%02x  %s\n",
-		         a->ifa_name, mac[0], mac[1], mac[2], mac[3], mac[4], mac[5],
-		         a->ifa_flags & IFF_RUNNING ? "link"
-		         : a->ifa_flags & IFF_UP    ? "no link"
-		                                    : "down");
+		bmr_text_add(t, "%-12s %02x:%02x:%02x:%02x:%02x:%02x  %s\n", a->ifa_name, mac[0],
+		             mac[1], mac[2], mac[3], mac[4], mac[5],
+		             a->ifa_flags & IFF_RUNNING ? "link"
+		             : a->ifa_flags & IFF_UP    ? "no link"
+		                                        : "down");
 		return;
 	}
 	if (getnameinfo(a->ifa_addr,
 	                a->ifa_addr->sa_family == AF_INET6 ? sizeof(struct sockaddr_in6)
 	                                                   : sizeof(struct sockaddr_in),
 	                address, sizeof address, NULL, 0, NI_NUMERICHOST) == 0)
-		snprintf(text + used, size - used, "%-12s   address %s\n", a->ifa_name, address);
+		bmr_text_add(t, "%-12s   address %s\n", a->ifa_name, address);
 }
 
 static void describe(char *text, size_t size)
 {
+	struct bmr_text t = bmr_text_in(text, size);
 	struct ifaddrs *all;
 
-	text[0] = '\0';
 	if (getifaddrs(&all) < 0) {
-		snprintf(text, size, "The interfaces cannot be listed.\n");
+		bmr_text_add(&t, "The interfaces cannot be listed.\n");
 		return;
 	}
 	for (const struct ifaddrs *a = all; a; a = a->ifa_next)
 		if (a->ifa_addr && !(a->ifa_flags & IFF_LOOPBACK))
-			add_line(text, size, a);
+			add_line(&t, a);
 	freeifaddrs(all);
-	if (!*text)
-		snprintf(text, size,
-		         "No network interface was found: its driver may be missing.\n");
+	if (t.used == 0)
+		bmr_text_add(&t, "No network interface was found: its driver may be missing.\n");
 }
 
 /* --- bringing it up --- */

@@ -283,19 +283,24 @@ static const struct kind *choose_kind(struct bmr_menu *m, const char *title, con
 	return offered[*chosen];
 }
 
+/* Ask for a place, and bring the network up if it takes one. */
+static bool ask_place(struct bmr_menu *m, const struct kind *kind, struct place *p)
+{
+	memset(p, 0, sizeof *p);
+	if (!kind->ask(m, p))
+		return false;
+	m->network_needed = !is_local(p->url);
+	return !m->network_needed || bmr_menu_need_network(m);
+}
+
 /* --- an image --- */
 
 static bool find_image(struct bmr_menu *m, const struct kind *kind)
 {
-	struct place p = {0};
+	struct place p;
 
-	if (!kind->ask(m, &p))
-		return false;
-	m->network_needed = !is_local(p.url);
-	if (m->network_needed && !bmr_menu_need_network(m))
-		return false;
-	/* set_image first: it tells the log the secrets. */
-	return set_image(m, p.url) &&
+	/* set_image before browsing: it tells the log the secrets. */
+	return ask_place(m, kind, &p) && set_image(m, p.url) &&
 	       (p.whole || (bmr_menu_browse(m, p.url, false) && set_image(m, p.url)));
 }
 
@@ -333,16 +338,11 @@ static bool ask_name(struct bmr_menu *m, const char *folder)
 
 static bool find_place(struct bmr_menu *m, const struct kind *kind)
 {
-	struct place p = {0};
+	struct place p;
 
-	if (!kind->ask(m, &p))
+	if (!ask_place(m, kind, &p) || !set_image(m, p.url))
 		return false;
-	m->network_needed = !is_local(p.url);
-	if (m->network_needed && !bmr_menu_need_network(m))
-		return false;
-	if (!set_image(m, p.url) || p.whole)
-		return p.whole;
-	return bmr_menu_browse(m, p.url, true) && ask_name(m, p.url);
+	return p.whole || (bmr_menu_browse(m, p.url, true) && ask_name(m, p.url));
 }
 
 bool bmr_menu_choose_place(struct bmr_menu *m)

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* target.c - which disk; and the word without which nothing is written to it. */
 #include <inttypes.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,6 +10,7 @@
 #include "base/cleanup.h"
 #include "base/err.h"
 #include "base/size.h"
+#include "base/text.h"
 #include "imaging/disk/disk.h"
 #include "imaging/disk/select.h"
 #include "transport/url.h"
@@ -49,43 +49,22 @@ static void allow_reading(struct bmr_disk_list *list)
 	}
 }
 
-struct text {
-	char *at;
-	size_t size;
-	size_t used;
-};
-
-static void add(struct text *t, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-
-static void add(struct text *t, const char *fmt, ...)
-{
-	size_t room = t->size - t->used;
-	va_list ap;
-	int n;
-
-	va_start(ap, fmt);
-	n = vsnprintf(t->at + t->used, room, fmt, ap);
-	va_end(ap);
-	if (n > 0)
-		t->used += (size_t)n < room ? (size_t)n : room - 1;
-}
-
-static void add_disk(struct text *t, const struct bmr_disk *d)
+static void add_disk(struct bmr_text *t, const struct bmr_disk *d)
 {
 	char size[16];
 
-	add(t, "%s: %s %s, serial %s, %s (%" PRIu64 " bytes)\n", d->path, known(d->vendor, d->bus),
-	    known(d->model, "disk"), known(d->serial, "none"),
-	    bmr_size_text(d->size, size, sizeof size), d->size);
+	bmr_text_add(t, "%s: %s %s, serial %s, %s (%" PRIu64 " bytes)\n", d->path,
+	             known(d->vendor, d->bus), known(d->model, "disk"), known(d->serial, "none"),
+	             bmr_size_text(d->size, size, sizeof size), d->size);
 	for (size_t i = 0; i < d->content_count; i++) {
 		const struct bmr_disk_content *c = &d->contents[i];
 
 		if (c->number)
-			add(t, "  partition %-3u", c->number);
+			bmr_text_add(t, "  partition %-3u", c->number);
 		else
-			add(t, "  whole disk   ");
-		add(t, " %9s  %-12s %s\n", bmr_size_text(c->size, size, sizeof size),
-		    known(c->type, "unknown"), c->label);
+			bmr_text_add(t, "  whole disk   ");
+		bmr_text_add(t, " %9s  %-12s %s\n", bmr_size_text(c->size, size, sizeof size),
+		             known(c->type, "unknown"), c->label);
 	}
 }
 
@@ -93,9 +72,9 @@ static void tell_why_not(struct bmr_menu *m, const struct bmr_disk *d,
                          const struct bmr_judgement *j)
 {
 	char buf[4096];
-	struct text t = {buf, sizeof buf, 0};
+	struct bmr_text t = bmr_text_in(buf, sizeof buf);
 
-	add(&t, "This disk cannot be taken: %s\n\n", j->reason);
+	bmr_text_add(&t, "This disk cannot be taken: %s\n\n", j->reason);
 	add_disk(&t, d);
 	bmr_menu_ok(m, bmr_menu_ui_page("Not this one", buf));
 }
@@ -210,7 +189,7 @@ bool bmr_menu_choose_disk(struct bmr_menu *m, const char *title,
 
 /* --- the word --- */
 
-static void describe(struct text *t, struct bmr_menu *m, const struct bmr_disk *disk,
+static void describe(struct bmr_text *t, struct bmr_menu *m, const struct bmr_disk *disk,
                      const struct bmr_target_info *target)
 {
 	char line[BMR_MENU_LINE_SIZE];
@@ -218,19 +197,19 @@ static void describe(struct text *t, struct bmr_menu *m, const struct bmr_disk *
 	struct bmr_err ignored;
 
 	if (bmr_url_parse(m->session->options->params.image, &url, &ignored) == 0)
-		add(t, "Image: %s\n", url.safe);
+		bmr_text_add(t, "Image: %s\n", url.safe);
 	bmr_url_clear(&url);
 	if (*disk->path)
 		add_disk(t, disk);
 	else
-		add(t, "%s: a file of %" PRIu64 " bytes\n", target->path, target->size);
+		bmr_text_add(t, "%s: a file of %" PRIu64 " bytes\n", target->path, target->size);
 	if (*disk->path)
-		add(t, "The same without questions:\n%s\n",
-		    bmr_menu_unattended(m, "restore", disk, disk->holds_something, line));
-	add(t, "%s\n",
-	    !*disk->path || disk->holds_something
-	            ? "EVERYTHING ON IT WILL BE LOST."
-	            : "No partition table and no file system was found on it.");
+		bmr_text_add(t, "The same without questions:\n%s\n",
+		             bmr_menu_unattended(m, "restore", disk, disk->holds_something, line));
+	bmr_text_add(t, "%s\n",
+	             !*disk->path || disk->holds_something
+	                     ? "EVERYTHING ON IT WILL BE LOST."
+	                     : "No partition table and no file system was found on it.");
 }
 
 bool bmr_menu_confirm(struct bmr_menu *m, const struct bmr_disk *disk,
@@ -238,7 +217,7 @@ bool bmr_menu_confirm(struct bmr_menu *m, const struct bmr_disk *disk,
 {
 	char buf[6144];
 	char typed[TYPED_SIZE];
-	struct text t = {buf, sizeof buf, 0};
+	struct bmr_text t = bmr_text_in(buf, sizeof buf);
 	struct bmr_menu_word word = {0};
 	struct bmr_menu_field field = {"", typed, sizeof typed, false};
 
@@ -249,7 +228,7 @@ bool bmr_menu_confirm(struct bmr_menu *m, const struct bmr_disk *disk,
 	else
 		bmr_menu_word_of_size(target->size, &word);
 	describe(&t, m, disk, target);
-	add(&t, "%s", word.question);
+	bmr_text_add(&t, "%s", word.question);
 	for (;;) {
 		typed[0] = '\0';
 		if (!bmr_menu_ok(m, bmr_menu_ui_fields("Overwrite this disk?", buf, &field, 1)))

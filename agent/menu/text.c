@@ -3,7 +3,6 @@
 
 #include <ctype.h>
 #include <inttypes.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,6 +10,7 @@
 #include <wchar.h>
 #include <wctype.h>
 
+#include "base/text.h"
 #include "imaging/disk/disk.h"
 
 #define SERIAL_TAIL 4
@@ -136,36 +136,16 @@ bool bmr_menu_word_is(const struct bmr_menu_word *word, const char *typed)
 
 /* --- the line --- */
 
-struct line {
-	char *text;
-	size_t size;
-	size_t used;
-};
-
-static void put(struct line *l, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-
-static void put(struct line *l, const char *fmt, ...)
-{
-	va_list ap;
-	int n;
-
-	va_start(ap, fmt);
-	n = vsnprintf(l->text + l->used, l->size - l->used, fmt, ap);
-	va_end(ap);
-	if (n > 0)
-		l->used += (size_t)n < l->size - l->used ? (size_t)n : l->size - l->used - 1;
-}
-
 /* One word; in quotes if a blank in it would end it. */
-static void put_word(struct line *l, const char *name, const char *value)
+static void put_word(struct bmr_text *l, const char *name, const char *value)
 {
 	const char *quote = strpbrk(value, " \t") ? "\"" : "";
 
-	put(l, "%s%s%s=%s%s", l->used ? " " : "", quote, name, value, quote);
+	bmr_text_add(l, "%s%s%s=%s%s", l->used ? " " : "", quote, name, value, quote);
 }
 
 /* Without what stands before its '@'. */
-static void put_image(struct line *l, const char *url)
+static void put_image(struct bmr_text *l, const char *url)
 {
 	const char *authority = strstr(url, "://");
 	size_t scheme = authority ? (size_t)(authority + 3 - url) : 0;
@@ -190,7 +170,7 @@ static bool is_hint(const char *text)
 	return *text && !strpbrk(text, ",*?[]\\\"");
 }
 
-static void put_target(struct line *l, const struct bmr_disk *d)
+static void put_target(struct bmr_text *l, const struct bmr_disk *d)
 {
 	char hint[200];
 
@@ -213,9 +193,8 @@ static const char *consent(const struct bmr_disk *d)
 
 char *bmr_menu_line(const struct bmr_menu_order *order, char *buf, size_t size)
 {
-	struct line l = {buf, size, 0};
+	struct bmr_text l = bmr_text_in(buf, size);
 
-	*buf = '\0';
 	put_word(&l, "bmr.action", order->action);
 	put_image(&l, order->image);
 	if (order->disk)
@@ -229,6 +208,6 @@ char *bmr_menu_line(const struct bmr_menu_order *order, char *buf, size_t size)
 	if (order->domain && !order->password)
 		put_word(&l, "bmr.domain", order->domain);
 	if (order->network && *order->network)
-		put(&l, " %s", order->network);
+		bmr_text_add(&l, " %s", order->network);
 	return buf;
 }

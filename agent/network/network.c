@@ -15,6 +15,7 @@
 #include "base/clock.h"
 #include "base/err.h"
 #include "base/log.h"
+#include "base/text.h"
 #include "cmdline/ip.h"
 
 #define TICK_MS 50
@@ -86,16 +87,16 @@ static void list_interfaces(const struct bmr_network_env *env, char *text, size_
 {
 	char names[BMR_NET_JOBS][BMR_NET_NAME_SIZE];
 	size_t count = bmr_link_candidates(env, names, BMR_NET_JOBS);
-	size_t used = 0;
+	struct bmr_text list = bmr_text_in(text, size);
 
-	snprintf(text, size, "none");
-	for (size_t i = 0; i < count && used < size; i++) {
+	for (size_t i = 0; i < count; i++) {
 		char mac[BMR_NET_MAC_TEXT_SIZE];
 
 		bmr_link_mac(env, names[i], mac);
-		used += (size_t)snprintf(text + used, size - used, "%s%s %s", i ? ", " : "",
-		                         names[i], mac);
+		bmr_text_add(&list, "%s%s %s", i ? ", " : "", names[i], mac);
 	}
+	if (count == 0)
+		bmr_text_add(&list, "none");
 }
 
 static int find_boot_interface(const struct network *w, char name[BMR_NET_NAME_SIZE],
@@ -272,18 +273,17 @@ static void report(const struct network *w)
 
 static int explain(const struct network *w, struct bmr_err *e)
 {
-	char text[400] = "";
-	size_t used = 0;
+	char buf[400];
+	struct bmr_text text = bmr_text_in(buf, sizeof buf);
 
 	if (w->job_count == 0)
 		return bmr_err_set(e, BMR_E_NET, 0,
 		                   "no network: no Ethernet interface appeared in %u s; its driver "
 		                   "or firmware may be missing",
 		                   w->n->timeouts.iflink);
-	for (size_t i = 0; i < w->job_count && used < sizeof text; i++)
-		used += (size_t)snprintf(text + used, sizeof text - used, "%s%s: %s", i ? "; " : "",
-		                         w->jobs[i].name, w->jobs[i].reason);
-	return bmr_err_set(e, BMR_E_NET, 0, "no network: %s", text);
+	for (size_t i = 0; i < w->job_count; i++)
+		bmr_text_add(&text, "%s%s: %s", i ? "; " : "", w->jobs[i].name, w->jobs[i].reason);
+	return bmr_err_set(e, BMR_E_NET, 0, "no network: %s", buf);
 }
 
 /* One interface is enough, but bootdev= must be it or be among them. */

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "agent/network/network.h"
+#include "base/text.h"
 #include "cmdline/net.h"
 
 #define SENTENCE_SIZE 512
@@ -77,18 +78,17 @@ static void describe_config(const struct out *o, const struct bmr_net_params *n,
 {
 	char where[96];
 	char mac[BMR_NET_MAC_TEXT_SIZE];
-	char extra[96] = "";
-	size_t used = 0;
+	char extra[96];
+	struct bmr_text more = bmr_text_in(extra, sizeof extra);
 
 	if (c->name[0])
 		snprintf(where, sizeof where, "%s", c->name);
 	else
 		place(n, where, sizeof where);
 	if (c->mtu)
-		used = (size_t)snprintf(extra, sizeof extra, ", MTU %u", c->mtu);
+		bmr_text_add(&more, ", MTU %u", c->mtu);
 	if (c->mac.given)
-		snprintf(extra + used, sizeof extra - used, ", MAC set to %s",
-		         bmr_net_mac_text(&c->mac, mac));
+		bmr_text_add(&more, ", MAC set to %s", bmr_net_mac_text(&c->mac, mac));
 	if (c->method == BMR_NET_STATIC)
 		say(o, "%s: %s/%u%s%s%s", where, c->address.text, c->prefix,
 		    c->gateway.family ? ", gateway " : "", c->gateway.text, extra);
@@ -102,12 +102,11 @@ static void describe_config(const struct out *o, const struct bmr_net_params *n,
 
 static void describe_group(const struct out *o, const char *kind, const struct bmr_net_group *g)
 {
-	char members[BMR_NET_MAX_MEMBERS * (BMR_NET_NAME_SIZE + 2)] = "";
-	size_t used = 0;
+	char members[BMR_NET_MAX_MEMBERS * (BMR_NET_NAME_SIZE + 2)];
+	struct bmr_text text = bmr_text_in(members, sizeof members);
 
 	for (size_t i = 0; i < g->member_count; i++)
-		used += (size_t)snprintf(members + used, sizeof members - used, "%s%s",
-		                         i ? ", " : "", g->members[i]);
+		bmr_text_add(&text, "%s%s", i ? ", " : "", g->members[i]);
 	say(o, "%s %s of %s%s%.200s", kind, g->name, members, g->options[0] ? "; " : "",
 	    g->options);
 }

@@ -12,6 +12,7 @@
 #include "base/child.h"
 #include "base/cleanup.h"
 #include "base/err.h"
+#include "base/text.h"
 
 #define PROGRAM "efibootmgr"
 #define LIMIT_MS 30000
@@ -315,11 +316,10 @@ static int change(unsigned number, const char *option, struct bmr_err *e)
 
 static char *order_text(const unsigned *order, size_t count, char *text, size_t len)
 {
-	size_t used = 0;
+	struct bmr_text t = bmr_text_in(text, len);
 
-	*text = '\0';
-	for (size_t i = 0; i < count && used + 6 < len; i++)
-		used += (size_t)snprintf(text + used, len - used, "%s%04X", i ? "," : "", order[i]);
+	for (size_t i = 0; i < count; i++)
+		bmr_text_add(&t, "%s%04X", i ? "," : "", order[i]);
 	return text;
 }
 

@@ -5,7 +5,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/fs.h>
-#include <linux/loop.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -13,16 +12,10 @@
 
 #include "base/cleanup.h"
 #include "base/err.h"
+#include "imaging/disk/loop.h"
 #include "imaging/disk/target.h"
 
-#define TRIES 32   /* others take loop devices too */
 #define SECTOR 512 /* libblkid's, whatever the disk's are */
-
-struct piece {
-	uint64_t offset; /* bytes */
-	uint64_t length;
-	unsigned sector;
-};
 
 void bmr_volume_probe(struct bmr_volume *volume)
 {
@@ -40,58 +33,13 @@ void bmr_volume_probe(struct bmr_volume *volume)
 	blkid_free_probe(probe);
 }
 
-/* Some kernels take no offset that is not a multiple of the block size asked for. */
-static unsigned block_size(const struct piece *piece)
-{
-	return piece->offset % piece->sector == 0 && piece->length % piece->sector == 0
-	               ? piece->sector
-	               : SECTOR;
-}
-
-/* 1: somebody else was faster. */
-static int configure(int disk, const struct piece *piece, int index, struct bmr_volume *volume,
-                     struct bmr_err *e)
-{
-	struct loop_config config = {
-		.fd = (uint32_t)disk,
-		.block_size = block_size(piece),
-		.info = {.lo_offset = piece->offset,
-	                 .lo_sizelimit = piece->length,
-	                 .lo_flags = LO_FLAGS_AUTOCLEAR},
-	};
-	AUTO_FD int fd = -1;
-
-	snprintf(volume->device, sizeof volume->device, "/dev/loop%d", index);
-	fd = open(volume->device, O_RDWR | O_CLOEXEC);
-	if (fd < 0)
-		return bmr_err_set(e, BMR_E_TARGET, errno, "cannot open '%s'", volume->device);
-	if (ioctl(fd, LOOP_CONFIGURE, &config) < 0)
-		return errno == EBUSY ? 1
-		                      : bmr_err_set(e, BMR_E_TARGET, errno, "cannot set up '%s'",
-		                                    volume->device);
-	volume->fd = take_fd(&fd);
-	return 0;
-}
-
-static int add_piece(struct bmr_volumes *v, const struct piece *piece, const char *name,
-                     struct bmr_err *e)
+static int add_part(struct bmr_volumes *v, const struct bmr_loop_part *part, const char *name,
+                    struct bmr_err *e)
 {
 	struct bmr_volume *volume = &v->list[v->count];
-	AUTO_FD int control = open("/dev/loop-control", O_RDWR | O_CLOEXEC);
-	int rc = 1;
 
-	if (control < 0)
-		return bmr_err_set(e, BMR_E_TARGET, errno, "cannot open '/dev/loop-control'");
-	for (unsigned i = 0; rc == 1 && i < TRIES; i++) {
-		int index = ioctl(control, LOOP_CTL_GET_FREE);
-
-		if (index < 0)
-			return bmr_err_set(e, BMR_E_TARGET, errno, "no loop device is free");
-		rc = configure(v->disk, piece, index, volume, e);
-	}
-	if (rc != 0)
-		return rc < 0 ? -1
-		              : bmr_err_set(e, BMR_E_TARGET, 0, "others take every loop device");
+	if (bmr_loop_open(part, volume->device, sizeof volume->device, &volume->fd, e) < 0)
+		return -1;
 	snprintf(volume->name, sizeof volume->name, "%s", name);
 	bmr_volume_probe(volume);
 	v->count++;
@@ -105,17 +53,19 @@ static int add_partitions(struct bmr_volumes *v, blkid_partlist list, unsigned s
 
 	for (int i = 0; i < count && v->count < BMR_VOLUMES_MOST; i++) {
 		blkid_partition partition = blkid_partlist_get_partition(list, i);
-		struct piece piece = {
+		struct bmr_loop_part part = {
+			.file = v->disk,
+			.writable = true,
 			.offset = (uint64_t)blkid_partition_get_start(partition) * SECTOR,
 			.length = (uint64_t)blkid_partition_get_size(partition) * SECTOR,
 			.sector = sector,
 		};
 		char name[32];
 
-		if (blkid_partition_is_extended(partition) || piece.length == 0)
+		if (blkid_partition_is_extended(partition) || part.length == 0)
 			continue;
 		snprintf(name, sizeof name, "partition %d", blkid_partition_get_partno(partition));
-		if (add_piece(v, &piece, name, e) < 0)
+		if (add_part(v, &part, name, e) < 0)
 			return -1;
 	}
 	return 0;
@@ -125,7 +75,7 @@ static int add_partitions(struct bmr_volumes *v, blkid_partlist list, unsigned s
 static int add_all(struct bmr_volumes *v, const struct bmr_target_info *target, struct bmr_err *e)
 {
 	blkid_probe probe = blkid_new_probe();
-	struct piece whole = {.sector = target->sector};
+	struct bmr_loop_part whole = {.file = v->disk, .sector = target->sector, .writable = true};
 	blkid_partlist list;
 	int rc;
 
@@ -138,7 +88,7 @@ static int add_all(struct bmr_volumes *v, const struct bmr_target_info *target, 
 	if (list && blkid_partlist_numof_partitions(list) > 0)
 		rc = add_partitions(v, list, target->sector, e);
 	else
-		rc = add_piece(v, &whole, "the whole disk", e);
+		rc = add_part(v, &whole, "the whole disk", e);
 	blkid_free_probe(probe);
 	return rc;
 }

@@ -8,6 +8,7 @@
 
 #include "base/cleanup.h"
 #include "base/size.h"
+#include "base/text.h"
 #include "imaging/used/internal.h"
 
 #define PVS_MOST 256
@@ -302,20 +303,20 @@ static int take_groups(struct groups *g, struct bmr_err *e)
 
 static int ask(struct groups *g, struct bmr_child_result *result, struct bmr_err *e)
 {
-	AUTO_FREE char *devices = calloc(1, DEVICES_SIZE);
+	AUTO_FREE char *devices = malloc(DEVICES_SIZE);
 	const char *const args[] = {
 		"pvs",        "--segments",     "--devices", devices,       "--config",
 		config,       "--driverloaded", "n",         "--readonly",  "--noheadings",
 		"--nosuffix", "--units",        "b",         "--separator", "|",
 		"--options",  field_names,      NULL};
 	struct bmr_child_order order = bmr_used_order(g->look, 0, args);
-	size_t used = 0;
+	struct bmr_text list;
 
 	if (!devices)
 		return bmr_err_nomem(e, "a volume group");
+	list = bmr_text_in(devices, DEVICES_SIZE);
 	for (size_t i = 0; i < g->look->pv_count; i++)
-		used += (size_t)snprintf(devices + used, DEVICES_SIZE - used, "%s%s", i ? "," : "",
-		                         g->devices[i].path);
+		bmr_text_add(&list, "%s%s", i ? "," : "", g->devices[i].path);
 	return bmr_child_run(&order, result, e);
 }
 

@@ -11,7 +11,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "fixtures"))
 from used_case import (EXT4, XFS, FOLDER, KINDS, CONTENT, MIB, JUNK, REPORT, compare, compare_mbr, fail,
-                       layout, loop, lvm, make_luks, mbr_disk, new_disk, run, run_tests, table, used_of)
+                       layout, loop, lvm, make_luks, make_lvm, mbr_disk, new_disk, run, run_tests, table,
+                       used_of)
 
 BMR = os.environ.get("BMR", str(Path(__file__).resolve().parents[2] / "build/bmr"))
 IMAGE = FOLDER / "image.zst"
@@ -96,11 +97,7 @@ def test_lvm():
     disk = new_disk("lvm", 500)
     table(disk, f"start=2048, size={490 * 2048}\n")
     with loop(disk, 1, 490) as device:
-        only = ("--devices", device, "-qq")
-        lvm("pvcreate", *only, device)
-        lvm("vgcreate", *only, "vg", device)
-        for name, size in (("root", 80), ("data", 320)):
-            lvm("lvcreate", *only, "-an", "-Zn", "-Wn", "-L", f"{size}M", "-n", name, "vg")
+        make_lvm(device, "vg", ("root", 80), ("data", 320))
     places = ((EXT4, 2, 80), (XFS, 82, 320))
     for kind, start, size in places:
         with loop(disk, start, size) as device:

@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "fixtures"))
-from used_case import (CONTENT, EXT4, FOLDER, KINDS, MIB, XFS, fail, layout, loop, lvm, make_luks,
+from used_case import (CONTENT, EXT4, FOLDER, KINDS, MIB, XFS, fail, layout, loop, make_luks, make_lvm,
                        mounted, new_disk, run, run_tests, table)
 
 BMR = os.environ.get("BMR", str(Path(__file__).resolve().parents[2] / "build/bmr"))
@@ -244,10 +244,7 @@ def test_lvm():
     disk = new_disk("lvm", 200)
     table(disk, f"start=2048, size={190 * 2048}\n")
     with loop(disk, 1, 190) as device:
-        only = ("--devices", device, "-qq")
-        lvm("pvcreate", *only, device)
-        lvm("vgcreate", *only, "bmrgrow", device)
-        lvm("lvcreate", *only, "-an", "-Zn", "-Wn", "-L", "100M", "-n", "root", "bmrgrow")
+        make_lvm(device, "bmrgrow", ("root", 100))
     with loop(disk, 2, 100) as device:
         EXT4.make(device, 10)
     capture(disk)

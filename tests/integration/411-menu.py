@@ -51,6 +51,13 @@ class Place:
         return Menu(BMR, "menu", cwd=self.root, LC_ALL="C", **options)
 
 
+def to_address(menu, address):
+    """From where the image may be to what is said of this address."""
+    menu.choose("Type the address", "Where is the image?")
+    menu.see("What ends with a slash")
+    menu.keys(address, ENTER)
+
+
 def to_image(menu, *names):
     """From the main menu to the screen that shows an image."""
     menu.choose("Files of this machine", "Where is the image?")
@@ -115,14 +122,10 @@ def screens(place):
 def wrong_input(place):
     with place.menu() as menu:
         menu.choose("Restore", "Main menu")
-        menu.choose("Type the address", "Where is the image?")
-        menu.see("Address")
-        menu.keys("gopher://nowhere/x", ENTER)
+        to_address(menu, "gopher://nowhere/x")
         menu.see("Not an address", "gopher")
         menu.keys(ENTER)
-        menu.choose("Type the address", "Where is the image?")
-        menu.see("What ends with a slash")
-        menu.keys("http://127.0.0.1/", ENTER)
+        to_address(menu, "http://127.0.0.1/")
         menu.see("No list", "type the whole URL")
         menu.keys(ESC)
         menu.choose("Files of this machine", "Where is the image?")
@@ -132,9 +135,7 @@ def wrong_input(place):
         menu.see("Where is the image?")
         menu.keys(ESC)
         menu.choose("Verify", "Main menu")
-        menu.choose("Type the address", "Where is the image?")
-        menu.see("What ends with a slash")
-        menu.keys(str(place.root / "missing.img"), ENTER)
+        to_address(menu, str(place.root / "missing.img"))
         menu.see("cannot be opened", "No such file")
     print("what is typed wrong is said, and nothing else happens", flush=True)
 
@@ -181,9 +182,7 @@ def damaged(place):
     image.write_bytes(data)
     with place.menu() as menu:
         menu.choose("Verify", "Main menu")
-        menu.choose("Type the address", "Where is the image?")
-        menu.see("What ends with a slash")
-        menu.keys(str(image), ENTER)
+        to_address(menu, str(image))
         menu.choose("The image alone", "What is to be verified?")
         menu.see("FAILED, exit code 65", "why:", "Press Enter to go on")
         menu.keys(ENTER)
@@ -248,10 +247,7 @@ def smb(place):
         menu.see("Where is the image?")
         menu.keys(ESC)
         menu.choose("Verify", "Main menu")
-        menu.choose("Type the address", "Where is the image?")
-        menu.see("What ends with a slash")
-        url = server.url("folder/x.img.zst").replace("smb://", "smb://root:secret@")
-        menu.keys(url, ENTER)
+        to_address(menu, server.url("folder/x.img.zst").replace("smb://", "smb://root:secret@"))
         menu.see("What is to be verified?")
         shown = menu.all.replace(b"smb://root:secret@", b"", 1)     # what was typed is echoed
         before = len(menu.all)
@@ -269,9 +265,7 @@ def smb(place):
 def http(place):
     with Http(place.root) as server, place.menu() as menu:
         menu.choose("Restore", "Main menu")
-        menu.choose("Type the address", "Where is the image?")
-        menu.see("What ends with a slash")
-        menu.keys(server.url("folder/x.img.zst"), ENTER)
+        to_address(menu, server.url("folder/x.img.zst"))
         menu.see("This image?", "bmr image")
         menu.keys(ESC)
         menu.see("Where is the image?")
