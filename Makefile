@@ -153,7 +153,8 @@ vm: $(BUILD)/bmr $(boot)/initrd.img
 	tests/vm/run --jobs $(VM_JOBS) $(if $(VM_UNTIL),--until $(VM_UNTIL)) $(if $(CASES),$(CASES:%='%'))
 
 # The library once more, by clang, so that libFuzzer sees which branches an input takes.
-fuzz_flags := -std=gnu17 -g -O1 -pthread -fno-sanitize-recover=all -fno-omit-frame-pointer
+fuzz_flags := -std=gnu17 -g -O1 -pthread -fno-sanitize-recover=all -fno-omit-frame-pointer \
+	$(if $(COVERAGE),-fprofile-instr-generate -fcoverage-mapping)
 fuzz_objects := $(patsubst %.c,$(BUILD)/fuzz/obj/%.o,$(filter-out agent/main.c,$(sources)))
 
 $(BUILD)/fuzz/obj/%.o: %.c Makefile
@@ -167,6 +168,16 @@ $(BUILD)/fuzz/%: tests/fuzz/%.c $(fuzz_objects)
 FUZZ_SECONDS ?= 60
 fuzz: $(fuzzers)
 	tests/run-fuzz $(FUZZ_SECONDS) $(fuzzers)
+
+.PHONY: fuzzers fuzz-long fuzz-coverage
+fuzzers: $(fuzzers)
+
+fuzz-long: $(fuzzers)
+	tests/run-fuzz 3600 $(fuzzers)
+
+fuzz-coverage:
+	$(MAKE) BUILD=$(BUILD)/coverage COVERAGE=1 fuzzers
+	tests/fuzz/coverage $(BUILD)/fuzz/corpus $(patsubst $(BUILD)/%,$(BUILD)/coverage/%,$(fuzzers))
 
 lint:
 	tools/lint
@@ -227,6 +238,7 @@ help:
 	@echo 'sudo make demo    everything once, from nothing: restore and boot a Debian in QEMU'
 	@echo 'sudo make check   install what is needed, build, and run all tests'
 	@echo 'make unit | integration | asan | tsan | vm | fuzz | lint      one kind; CASES=regex'
+	@echo 'make fuzz-long    an hour each; fuzz-coverage: which lines they reach'
 	@echo 'make bench        bmr against other pipelines, as ratios; ROUNDS=5 SIZE=4G'
 	@echo 'make sizes        sizes of kernel, initramfs, medium and firmware; bench/boot: seconds to the agent'
 	@echo 'make install      PREFIX=$(PREFIX) DESTDIR='
