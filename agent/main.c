@@ -36,7 +36,8 @@ static void usage(FILE *out)
 	fprintf(out,
 	        "\nbmr COMMAND --help lists the options; bmr(8) and bmr(7) say more.\n"
 	        "exit codes: 0 done and proven, 64 order wrong, 65 image bad, 69 source not to be\n"
-	        "had, 70 bug, 71 out of a resource, 74 disk failed, 75 stopped, 77 refused\n");
+	        "had, 70 bug, 71 out of a resource, 73 restored, but a later order was not done,\n"
+	        "74 disk failed, 75 stopped, 77 refused\n");
 }
 
 static int run_named(int argc, char **argv)
