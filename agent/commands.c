@@ -10,6 +10,7 @@
 #include "agent/menu/menu.h"
 #include "agent/merge.h"
 #include "agent/session.h"
+#include "agent/sign.h"
 #include "base/err.h"
 #include "imaging/disk/disk.h"
 
@@ -86,7 +87,7 @@ static int restore(struct bmr_session *s, struct bmr_options *o, struct bmr_err 
 
 int bmr_command_restore(int argc, char **argv)
 {
-	static const struct bmr_option_rules rules = {'R', "eps", "IMAGE DISK", 2, 2};
+	static const struct bmr_option_rules rules = {'R', "epst", "IMAGE DISK", 2, 2};
 
 	return run_command(&rules, argc, argv, restore);
 }
@@ -114,7 +115,7 @@ static int merge(struct bmr_session *s, struct bmr_options *o, struct bmr_err *e
 
 int bmr_command_merge(int argc, char **argv)
 {
-	static const struct bmr_option_rules rules = {'M', "es", "IMAGE OUT", 2, 2};
+	static const struct bmr_option_rules rules = {'M', "est", "IMAGE OUT", 2, 2};
 
 	return run_command(&rules, argc, argv, merge);
 }
@@ -142,7 +143,7 @@ static int verify(struct bmr_session *s, struct bmr_options *o, struct bmr_err *
 
 int bmr_command_verify(int argc, char **argv)
 {
-	static const struct bmr_option_rules rules = {'V', "ejs", "IMAGE [DISK]", 1, 2};
+	static const struct bmr_option_rules rules = {'V', "ejst", "IMAGE [DISK]", 1, 2};
 
 	return run_command(&rules, argc, argv, verify);
 }
@@ -156,9 +157,23 @@ static int info(struct bmr_session *s, struct bmr_options *o, struct bmr_err *e)
 
 int bmr_command_info(int argc, char **argv)
 {
-	static const struct bmr_option_rules rules = {'I', "j", "IMAGE", 1, 1};
+	static const struct bmr_option_rules rules = {'I', "jt", "IMAGE", 1, 1};
 
 	return run_command(&rules, argc, argv, info);
+}
+
+/* --- sign --- */
+
+static int sign(struct bmr_session *s, struct bmr_options *o, struct bmr_err *e)
+{
+	return bmr_sign_image(s, o->arguments[0], e);
+}
+
+int bmr_command_sign(int argc, char **argv)
+{
+	static const struct bmr_option_rules rules = {'S', "kwrn", "IMAGE", 1, 1};
+
+	return run_command(&rules, argc, argv, sign);
 }
 
 /* --- disks --- */

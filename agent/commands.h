@@ -9,6 +9,7 @@ int bmr_command_capture(int argc, char **argv);
 int bmr_command_merge(int argc, char **argv);
 int bmr_command_verify(int argc, char **argv);
 int bmr_command_info(int argc, char **argv);
+int bmr_command_sign(int argc, char **argv);
 int bmr_command_disks(int argc, char **argv);
 int bmr_command_menu(int argc, char **argv);
 int bmr_command_agent(int argc, char **argv);

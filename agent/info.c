@@ -7,6 +7,7 @@
 #include "agent/credentials.h"
 #include "agent/info_bmr.h"
 #include "agent/job.h"
+#include "agent/job_internal.h"
 #include "agent/json.h"
 #include "agent/session.h"
 #include "base/err.h"
@@ -35,7 +36,21 @@ static void add_content(const struct bmr_image *i, struct bmr_json *j)
 	bmr_json_number(j, "partitions", i->layout.partitions);
 }
 
-static void print_json(const struct bmr_job *job, const struct bmr_manifest *alone, FILE *out)
+/* With keys the signature comes first; what it is found to be is said, and what the image is, too. */
+static int inspect(struct bmr_job *job, char *refusal, size_t len, struct bmr_err *e)
+{
+	if (!job->trust)
+		return bmr_image_inspect(job->source, &job->image, e);
+	if (bmr_job_inspect(job, e) == 0)
+		return 0;
+	if (e->code != BMR_E_REFUSED)
+		return -1;
+	snprintf(refusal, len, "%s", e->msg);
+	return bmr_image_inspect(job->source, &job->image, e);
+}
+
+static void print_json(const struct bmr_job *job, const struct bmr_manifest *alone,
+                       const char *refusal, FILE *out)
 {
 	const struct bmr_image *i = &job->image;
 	const struct bmr_manifest *m = alone ? alone : i->manifest;
@@ -48,6 +63,10 @@ static void print_json(const struct bmr_job *job, const struct bmr_manifest *alo
 	              alone       ? "bmr manifest"
 	              : i->is_bmr ? "bmr"
 	                          : bmr_format_name(i->format));
+	if (*refusal)
+		bmr_json_text(&j, "signature_refused", refusal);
+	else if (job->trust)
+		bmr_job_signer_json(&job->signer, &j);
 	if (!alone)
 		add_content(i, &j);
 	if (m)
@@ -56,15 +75,21 @@ static void print_json(const struct bmr_job *job, const struct bmr_manifest *alo
 	fputc('\n', out);
 }
 
-static void print_text(const struct bmr_job *job, const struct bmr_manifest *alone, FILE *out)
+static void print_text(const struct bmr_job *job, const struct bmr_manifest *alone,
+                       const char *refusal, FILE *out)
 {
 	const struct bmr_image *i = &job->image;
 	const struct bmr_manifest *m = alone ? alone : i->manifest;
 	char layout[80];
+	char text[256];
 	char size[16];
 
 	fprintf(out, "image      %s\n", bmr_source_name(job->source));
 	fprintf(out, "identity   %s\n", bmr_source_identity(job->source));
+	if (*refusal)
+		fprintf(out, "signature  NOT accepted: %s\n", refusal);
+	else if (job->trust)
+		fprintf(out, "signed by  %s\n", bmr_signer_text(&job->signer, text, sizeof text));
 	if (alone)
 		fprintf(out, "format     the manifest of a bmr image\n");
 	else
@@ -100,19 +125,21 @@ int bmr_info_print(struct bmr_session *s, const char *urls, FILE *out, struct bm
 {
 	struct bmr_job job = {.session = s};
 	struct bmr_manifest *alone = NULL;
+	char refusal[sizeof e->msg] = "";
 	int rc = -1;
 
 	/* Not bmr_job_open: the answer goes to standard output, and nothing else is to be said. */
 	bmr_job_source_options(s, &job.source_options);
-	if (bmr_credentials_load(&s->options->params, s->log, e) == 0 &&
+	if (bmr_trust_load(s->options->trust, &job.trust, e) == 0 &&
+	    bmr_credentials_load(&s->options->params, s->log, e) == 0 &&
 	    bmr_source_open_any(urls, &job.source_options, &job.source, e) == 0 &&
-	    (bmr_image_inspect(job.source, &job.image, e) == 0 ||
+	    (inspect(&job, refusal, sizeof refusal, e) == 0 ||
 	     is_manifest_alone(job.source, &alone)))
 		rc = 0;
 	if (rc == 0 && s->options->json)
-		print_json(&job, alone, out);
+		print_json(&job, alone, refusal, out);
 	else if (rc == 0)
-		print_text(&job, alone, out);
+		print_text(&job, alone, refusal, out);
 	bmr_manifest_free(alone);
 	bmr_job_close(&job);
 	return rc;

@@ -71,6 +71,20 @@ static void add_image(void *ctx, struct bmr_json *j)
 		bmr_json_number(j, "disk_bytes_at_least", job->image.at_least);
 	if (job->image.layout.uuid[0])
 		bmr_json_text(j, "table_uuid", job->image.layout.uuid);
+	if (job->trust)
+		bmr_job_signer_json(&job->signer, j);
+}
+
+void bmr_job_signer_json(const struct bmr_signer *signer, struct bmr_json *j)
+{
+	bmr_json_open(j, "signed", '{');
+	bmr_json_text(j, "key", signer->key);
+	bmr_json_text(j, "name", signer->name);
+	if (*signer->series)
+		bmr_json_text(j, "series", signer->series);
+	if (signer->has_serial)
+		bmr_json_number(j, "serial", signer->serial);
+	bmr_json_close(j, '}');
 }
 
 static void announce_image(struct bmr_job *job)
@@ -86,12 +100,42 @@ static void announce_image(struct bmr_job *job)
 	snprintf(text, sizeof text, "%s %s; %s", size, bmr_format_name(job->image.format),
 	         bmr_layout_text(&job->image.layout, layout, sizeof layout));
 	bmr_screen_fact(job->session->screen, "content", text);
+	if (job->trust)
+		bmr_screen_fact(job->session->screen, "signed by",
+		                bmr_signer_text(&job->signer, text, sizeof text));
 	bmr_events_send(job->session->events, "image", add_image, job);
 	if (!job->image.has_checksum && !job->image.manifest && !job->has_sha256)
 		bmr_log_say(job->session->log, BMR_LOG_NOTICE,
 		            "this %s image carries no checksum of its content: damage on its way "
 		            "cannot be seen; give sha256=",
 		            bmr_format_name(job->image.format));
+}
+
+/* What a seed says is done by the restored system, and nobody signed it. */
+static int check_seed(const struct bmr_job *job, struct bmr_err *e)
+{
+	const char *seed = job->session->options->params.seed;
+
+	if (!job->trust || !seed)
+		return 0;
+	return bmr_err_set(e, BMR_E_REFUSED, 0,
+	                   "this system has keys, and a seed is not signed: seed= is refused");
+}
+
+int bmr_job_inspect(struct bmr_job *job, struct bmr_err *e)
+{
+	if (job->trust)
+		return bmr_image_inspect_signed(job->source, job->trust, &job->source_options,
+		                                &job->signer, &job->image, e);
+	return bmr_image_inspect(job->source, &job->image, e);
+}
+
+/* The manifest beside an image that is signed as a whole would be another thing to sign. */
+static int look(struct bmr_job *job, struct bmr_err *e)
+{
+	if (bmr_job_inspect(job, e) < 0)
+		return -1;
+	return job->trust ? 0 : bmr_sidecar_find(job->source, &job->source_options, &job->image, e);
 }
 
 int bmr_job_open(struct bmr_session *session, const char *urls, struct bmr_job *job,
@@ -104,12 +148,13 @@ int bmr_job_open(struct bmr_session *session, const char *urls, struct bmr_job *
 	if (bmr_credentials_load(p, session->log, e) < 0)
 		return -1;
 	bmr_job_source_options(session, &job->source_options);
+	if (bmr_trust_load(session->options->trust, &job->trust, e) < 0 || check_seed(job, e) < 0)
+		return -1;
 	job->has_sha256 = p->sha256 && bmr_digest_parse(p->sha256, &job->sha256);
 	if (bmr_source_open_any(urls, &job->source_options, &job->source, e) < 0)
 		return -1;
 	bmr_session_set_source(session, job->source);
-	if (bmr_image_inspect(job->source, &job->image, e) < 0 ||
-	    bmr_sidecar_find(job->source, &job->source_options, &job->image, e) < 0)
+	if (look(job, e) < 0)
 		return -1;
 	announce_image(job);
 	return 0;
@@ -120,6 +165,7 @@ void bmr_job_close(struct bmr_job *job)
 	bmr_session_set_source(job->session, NULL);
 	bmr_image_clear(&job->image);
 	bmr_source_close(job->source);
+	bmr_trust_free(job->trust);
 }
 
 /* --- the target --- */

@@ -9,6 +9,7 @@
 #include "base/digest.h"
 #include "imaging/image.h"
 #include "imaging/restore/restore.h"
+#include "imaging/sign/trust.h"
 #include "imaging/disk/target.h"
 #include "transport/source.h"
 
@@ -20,6 +21,8 @@ struct bmr_job {
 	struct bmr_session *session;
 	struct bmr_source_options source_options; /* of the session's params; source borrows it */
 	struct bmr_source *source;
+	struct bmr_trust *trust; /* NULL: no keys, anything may be restored */
+	struct bmr_signer signer;
 	struct bmr_image image;
 	struct bmr_digest_value sha256;
 	bool has_sha256;
@@ -28,7 +31,8 @@ struct bmr_job {
 
 /* Open the first of urls that answers and look at the image; announces it as the event "image".
  * *job is to be cleared by bmr_job_close also after a failure.
- * Errors: those of credentials.h, bmr_source_open_any and bmr_image_inspect. */
+ * If this system has keys (or --trust names some), the image must be signed.
+ * Errors: those of credentials.h, bmr_trust_load, bmr_source_open_any and bmr_image_inspect_signed. */
 int bmr_job_open(struct bmr_session *session, const char *urls, struct bmr_job *job,
                  struct bmr_err *e);
 void bmr_job_close(struct bmr_job *job);

@@ -8,8 +8,11 @@
 #include <stdint.h>
 
 struct bmr_chain;
+struct bmr_err;
 struct bmr_job;
+struct bmr_json;
 struct bmr_session;
+struct bmr_signer;
 struct bmr_target_info;
 
 #define BMR_BYTES_TEXT_SIZE 64
@@ -20,6 +23,12 @@ char *bmr_job_bytes_text(uint64_t bytes, char *buf, size_t len);
 /* In the live system the machine does something next, after a good end or another:
  * "\nbmr: next: reboot"; else "". */
 const char *bmr_job_next_text(const struct bmr_session *s, bool good, char *buf, size_t len);
+
+/* Look at the job's image; with keys, its signature comes first.  Errors: as bmr_job_open. */
+int bmr_job_inspect(struct bmr_job *job, struct bmr_err *e);
+
+/* Member "signed": who signed the image. */
+void bmr_job_signer_json(const struct bmr_signer *signer, struct bmr_json *j);
 
 void bmr_job_show_target(struct bmr_job *job, const struct bmr_target_info *target);
 

@@ -163,8 +163,8 @@ static int verify_chain(struct bmr_job *job, struct bmr_verify_report *r, struct
 	struct bmr_chain *chain;
 	int rc;
 
-	if (bmr_chain_open(job->source, job->image.manifest, p->base, &job->source_options, &chain,
-	                   e) < 0)
+	if (bmr_chain_open(job->source, job->image.manifest, p->base, &job->source_options,
+	                   job->trust, &chain, e) < 0)
 		return -1;
 	rc = p->level == BMR_LEVEL_FULL ? verify_chunks(job, chain, r, e) : 0;
 	bmr_chain_close(chain);

@@ -21,6 +21,7 @@ static const struct {
 	{"verify", bmr_command_verify,
          "IMAGE [DISK]    is the image whole? does the disk hold it?"},
 	{"info", bmr_command_info, "IMAGE             what an image is"},
+	{"sign", bmr_command_sign, "IMAGE             sign an image with a key of minisign"},
 	{"disks", bmr_command_disks,
          "                 the disks, and why each may be written or not"},
 	{"menu", bmr_command_menu,

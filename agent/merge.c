@@ -179,7 +179,7 @@ static int merge_job(struct bmr_job *job, const char *out, struct bmr_err *e)
 		                   "nothing to merge",
 		                   bmr_source_name(job->source));
 	if (bmr_chain_open(job->source, job->image.manifest, job->session->options->params.base,
-	                   &job->source_options, &chain, e) < 0)
+	                   &job->source_options, job->trust, &chain, e) < 0)
 		return -1;
 	rc = merge_chain(job, chain, out, e);
 	bmr_chain_close(chain);

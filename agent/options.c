@@ -20,6 +20,11 @@ static const struct {
 	{'j', "json", NULL, "answer in JSON"},
 	{'p', "plan", NULL, "say what would be done, and write nothing"},
 	{'s', "stats", "json|csv", "print the figures of the run at its end"},
+	{'t', "trust", "DIR", "the image must be signed by one of the keys DIR/*.pub"},
+	{'k', "key", "FILE", "secret key of minisign to sign with"},
+	{'w', "password-file", "FILE", "its first line is the secret key's password"},
+	{'r', "series", "NAME", "which series of images this one belongs to"},
+	{'n', "serial", "N", "its number in the series; higher is newer"},
 	{'h', "help", NULL, "show this"},
 };
 
@@ -77,6 +82,21 @@ static int take_own(struct bmr_options *o, char letter, const char *value, struc
 		break;
 	case 's':
 		return take_stats(o, value, e);
+	case 't':
+		o->trust = value;
+		break;
+	case 'k':
+		o->key = value;
+		break;
+	case 'w':
+		o->password_file = value;
+		break;
+	case 'r':
+		o->series = value;
+		break;
+	case 'n':
+		o->serial = value;
+		break;
 	default:
 		o->help = true;
 	}

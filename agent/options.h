@@ -25,7 +25,12 @@ struct bmr_options {
 	enum bmr_stats_format stats; /* --stats */
 	const char *events;          /* --events FILE, NULL none */
 	const char *cmdline;         /* --cmdline TEXT, NULL none */
-	char **arguments;            /* what is not an option; belongs to argv */
+	const char *trust;           /* --trust DIR, NULL none */
+	const char *key;             /* --key FILE, NULL none; and so on */
+	const char *password_file;
+	const char *series;
+	const char *serial;
+	char **arguments; /* what is not an option; belongs to argv */
 	int argument_count;
 };
 
@@ -33,7 +38,7 @@ struct bmr_options {
 struct bmr_option_rules {
 	char scope;            /* its letter in params.def */
 	const char *own;       /* its own options: letters of j(son) p(lan) e(vents) c(mdline)
-	                          s(tats) */
+	                          s(tats) t(rust), k(ey) w (password-file) r (series) n (serial) */
 	const char *arguments; /* for the usage line: "IMAGE DISK" */
 	int least, most;       /* how many arguments */
 };

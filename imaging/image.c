@@ -17,6 +17,7 @@
 #include "imaging/bmr/container.h"
 #include "imaging/codec/decode.h"
 #include "imaging/bmr/load.h"
+#include "imaging/sign/signed.h"
 #include "transport/source.h"
 
 #define PIECE ((size_t)256 * 1024) /* of compressed input, for the first MiB */
@@ -186,12 +187,16 @@ static int bmr_format_of(const struct bmr_head *head, enum bmr_format *format, s
 	}
 }
 
+/* A manifest that is there already was signed, and its head is. */
 static int read_bmr(struct bmr_source *source, const uint8_t *file, bool can_jump,
                     struct bmr_image *image, struct bmr_err *e)
 {
-	if (read_bmr_head(source, file, &image->head, e) < 0 ||
-	    bmr_format_of(&image->head, &image->format, e) < 0 ||
-	    (can_jump && bmr_load_manifest(source, &image->manifest, e) < 0))
+	if (image->manifest)
+		image->head = image->manifest->head;
+	else if (read_bmr_head(source, file, &image->head, e) < 0)
+		return -1;
+	if (bmr_format_of(&image->head, &image->format, e) < 0 ||
+	    (can_jump && !image->manifest && bmr_load_manifest(source, &image->manifest, e) < 0))
 		return -1;
 	image->is_bmr = true;
 	image->has_checksum = true;
@@ -368,14 +373,46 @@ static int inspect(struct bmr_source *source, struct bmr_image *image, struct bm
 	return 0;
 }
 
-int bmr_image_inspect(struct bmr_source *source, struct bmr_image *image, struct bmr_err *e)
+static int open_image(struct bmr_source *source, struct bmr_manifest *signed_manifest,
+                      struct bmr_image *image, struct bmr_err *e)
 {
 	memset(image, 0, sizeof *image);
+	image->manifest = signed_manifest;
 	image->file_size = bmr_source_size(source);
 	if (inspect(source, image, e) == 0)
 		return 0;
 	bmr_image_clear(image);
 	return bmr_err_while(e, "looking at '%s'", bmr_source_name(source));
+}
+
+int bmr_image_inspect(struct bmr_source *source, struct bmr_image *image, struct bmr_err *e)
+{
+	return open_image(source, NULL, image, e);
+}
+
+/* What its first bytes say decides only which signature is asked for.  A manifest that was signed is
+ * not loaded again, and a file that was signed cannot change. */
+int bmr_image_inspect_signed(struct bmr_source *source, const struct bmr_trust *trust,
+                             const struct bmr_source_options *options, struct bmr_signer *signer,
+                             struct bmr_image *image, struct bmr_err *e)
+{
+	struct bmr_manifest *manifest = NULL;
+	uint8_t file[BMR_FORMAT_HEAD];
+	size_t len;
+	int rc;
+
+	memset(image, 0, sizeof *image);
+	if (!bmr_source_seekable(source) || bmr_source_size(source) == BMR_SOURCE_SIZE_UNKNOWN)
+		return bmr_err_set(e, BMR_E_REFUSED, 0,
+		                   "'%s' cannot be checked before it is used: its server does not "
+		                   "send parts of a file; only signed images are restored here",
+		                   bmr_source_name(source));
+	if (bmr_source_read(source, file, sizeof file, 0, &len, e) < 0)
+		return -1;
+	rc = bmr_load_is_bmr(file, len)
+	             ? bmr_signed_manifest(source, trust, options, true, signer, &manifest, e)
+	             : bmr_signed_file(source, trust, options, signer, e);
+	return rc < 0 ? -1 : open_image(source, manifest, image, e);
 }
 
 void bmr_image_clear(struct bmr_image *image)

@@ -17,7 +17,10 @@
 #include "imaging/bmr/manifest.h"
 
 struct bmr_err;
+struct bmr_signer;
 struct bmr_source;
+struct bmr_source_options;
+struct bmr_trust;
 
 struct bmr_image {
 	enum bmr_format format;
@@ -45,6 +48,15 @@ struct bmr_image {
  * file), damaged at its start, (raw) not a whole number of sectors or shorter than its own partition
  * table says, (bmr, where the source can jump) cut or damaged: bmr_load_manifest's. */
 int bmr_image_inspect(struct bmr_source *source, struct bmr_image *image, struct bmr_err *e);
+
+/* The same for an image that must be signed (sign/signed.h), before anything else of it is looked at;
+ * *signer then says by whom.  What a read of source gives is then what was signed, or, of a bmr image, is
+ * compared with its manifest, which was.  *image is all zeros after a failure.
+ * Errors: also those of bmr_signed_manifest and bmr_signed_file; BMR_E_REFUSED: a source that cannot
+ * jump. */
+int bmr_image_inspect_signed(struct bmr_source *source, const struct bmr_trust *trust,
+                             const struct bmr_source_options *options, struct bmr_signer *signer,
+                             struct bmr_image *image, struct bmr_err *e);
 
 /* Free what it holds; the rest stays.  One that is all zeros is allowed. */
 void bmr_image_clear(struct bmr_image *image);

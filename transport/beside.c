@@ -61,12 +61,17 @@ int bmr_beside_url(const char *url, const char *name, char **out, struct bmr_err
 	return 0;
 }
 
-int bmr_beside_sidecar(const char *url, char **out, struct bmr_err *e)
+int bmr_beside_suffix(const char *url, const char *suffix, char **out, struct bmr_err *e)
 {
 	/* A query belongs to the server; a path has none. */
 	size_t len = strstr(url, "://") ? strcspn(url, "?#") : strlen(url);
 
-	if (asprintf(out, "%.*s.manifest%s", (int)len, url, url + len) < 0)
+	if (asprintf(out, "%.*s%s%s", (int)len, url, suffix, url + len) < 0)
 		return bmr_err_nomem(e, "a URL");
 	return 0;
+}
+
+int bmr_beside_sidecar(const char *url, char **out, struct bmr_err *e)
+{
+	return bmr_beside_suffix(url, ".manifest", out, e);
 }

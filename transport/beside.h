@@ -15,8 +15,11 @@ bool bmr_beside_is_name(const char *name);
  * Errors: BMR_E_DATA (not a name), BMR_E_USAGE (not a URL), BMR_E_NOMEM. */
 int bmr_beside_url(const char *url, const char *name, char **out, struct bmr_err *e);
 
-/* The URL of the manifest that lies beside an image: its name with ".manifest" behind it.  *out is
- * malloc'ed.  Errors: BMR_E_NOMEM. */
+/* The URL of a file that lies beside an image under its name with suffix behind it.  *out is malloc'ed.
+ * Errors: BMR_E_NOMEM. */
+int bmr_beside_suffix(const char *url, const char *suffix, char **out, struct bmr_err *e);
+
+/* The same for ".manifest". */
 int bmr_beside_sidecar(const char *url, char **out, struct bmr_err *e);
 
 #endif

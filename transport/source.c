@@ -13,6 +13,7 @@
 #include "base/log.h"
 #include "base/size.h"
 #include "transport/beside.h"
+#include "transport/pin.h"
 #include "transport/retry.h"
 #include "transport/source_ops.h"
 #include "transport/url.h"
@@ -49,7 +50,8 @@ struct bmr_source {
 	pthread_mutex_t lock; /* guards lanes[].busy and pace_at */
 	pthread_cond_t lane_free;
 	struct lane lanes[LANES_MAX];
-	uint64_t pace_at; /* rate limit: no read begins before (microseconds of the clock) */
+	struct bmr_pin *pin; /* what its bytes must be; NULL: not known; does not change any more */
+	uint64_t pace_at;    /* rate limit: no read begins before (microseconds of the clock) */
 };
 
 static unsigned lane_count(const struct bmr_source *s)
@@ -209,12 +211,43 @@ static int read_with_retry(struct bmr_source *s, struct lane *lane, char *buf, s
 	return 0;
 }
 
-int bmr_source_read(struct bmr_source *s, void *buf, size_t len, uint64_t off, size_t *got,
-                    struct bmr_err *e)
+/* As they come from the server. */
+static int read_plain(struct bmr_source *s, void *buf, size_t len, uint64_t off, size_t *got,
+                      struct bmr_err *e)
 {
 	struct lane *lane;
 	int rc;
 
+	if (pace(s, len, e) < 0)
+		return -1;
+	lane = claim_lane(s);
+	rc = read_with_retry(s, lane, buf, len, off, got, e);
+	release_lane(s, lane);
+	return rc;
+}
+
+static int read_for_pin(void *ctx, void *buf, size_t len, uint64_t off, struct bmr_err *e)
+{
+	size_t got = 0; /* the size is known: all, or an error */
+
+	return read_plain(ctx, buf, len, off, &got, e);
+}
+
+int bmr_source_pin(struct bmr_source *s,
+                   int (*see)(void *ctx, const void *data, size_t len, struct bmr_err *e),
+                   void *ctx, struct bmr_err *e)
+{
+	if (!s->seekable || s->size == BMR_SOURCE_SIZE_UNKNOWN)
+		return bmr_err_set(e, BMR_E_REFUSED, 0,
+		                   "'%s' cannot be checked before it is used: its server cannot "
+		                   "send a part of it",
+		                   s->url.safe);
+	return bmr_pin_make(s->size, read_for_pin, s, see, ctx, &s->pin, e);
+}
+
+int bmr_source_read(struct bmr_source *s, void *buf, size_t len, uint64_t off, size_t *got,
+                    struct bmr_err *e)
+{
 	*got = 0;
 	if (s->size != BMR_SOURCE_SIZE_UNKNOWN && off > s->size)
 		return bmr_err_set(e, BMR_E_DATA, 0,
@@ -224,12 +257,12 @@ int bmr_source_read(struct bmr_source *s, void *buf, size_t len, uint64_t off, s
 		len = (size_t)bmr_size_min(len, s->size - off);
 	if (len == 0)
 		return 0;
-	if (pace(s, len, e) < 0)
-		return -1;
-	lane = claim_lane(s);
-	rc = read_with_retry(s, lane, buf, len, off, got, e);
-	release_lane(s, lane);
-	return rc;
+	if (!s->pin)
+		return read_plain(s, buf, len, off, got, e);
+	if (bmr_pin_read(s->pin, read_for_pin, s, buf, len, off, e) < 0)
+		return bmr_err_while(e, "reading '%s'", s->url.safe);
+	*got = len;
+	return 0;
 }
 
 /* A fresh connection, with retries. */
@@ -335,20 +368,40 @@ int bmr_source_open(const char *url, const struct bmr_source_options *options,
 	return bmr_source_open_ops(NULL, url, options, out, e);
 }
 
-int bmr_source_open_beside(const struct bmr_source *s, const char *name,
-                           const struct bmr_source_options *options, struct bmr_source **out,
-                           struct bmr_err *e)
+/* As who opened s, unless the options say who. */
+static int open_like(const struct bmr_source *s, const char *url,
+                     const struct bmr_source_options *options, struct bmr_source **out,
+                     struct bmr_err *e)
 {
 	struct bmr_source_options own = {0};
-	AUTO_FREE char *url = NULL;
 
-	if (bmr_beside_url(s->url.safe, name, &url, e) < 0)
-		return -1;
 	if (options)
 		own = *options;
 	if (!own.credentials.user && !own.credentials.password)
 		own.credentials = s->place.credentials;
 	return bmr_source_open(url, &own, out, e);
+}
+
+int bmr_source_open_beside(const struct bmr_source *s, const char *name,
+                           const struct bmr_source_options *options, struct bmr_source **out,
+                           struct bmr_err *e)
+{
+	AUTO_FREE char *url = NULL;
+
+	if (bmr_beside_url(s->url.safe, name, &url, e) < 0)
+		return -1;
+	return open_like(s, url, options, out, e);
+}
+
+int bmr_source_open_suffix(const struct bmr_source *s, const char *suffix,
+                           const struct bmr_source_options *options, struct bmr_source **out,
+                           struct bmr_err *e)
+{
+	AUTO_FREE char *url = NULL;
+
+	if (bmr_beside_suffix(s->url.safe, suffix, &url, e) < 0)
+		return -1;
+	return open_like(s, url, options, out, e);
 }
 
 int bmr_source_open_any(const char *urls, const struct bmr_source_options *options,
@@ -423,5 +476,6 @@ void bmr_source_close(struct bmr_source *s)
 	pthread_cond_destroy(&s->lane_free);
 	pthread_mutex_destroy(&s->lock);
 	bmr_url_clear(&s->url);
+	bmr_pin_free(s->pin);
 	free(s);
 }

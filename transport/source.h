@@ -61,6 +61,11 @@ int bmr_source_open_beside(const struct bmr_source *s, const char *name,
                            const struct bmr_source_options *options, struct bmr_source **out,
                            struct bmr_err *e);
 
+/* Open the file with s's name and suffix behind it, as above. */
+int bmr_source_open_suffix(const struct bmr_source *s, const char *suffix,
+                           const struct bmr_source_options *options, struct bmr_source **out,
+                           struct bmr_err *e);
+
 /* Fill buf with the len bytes at off.  *got is less than len only where the source ends, which is
  * at its size if that is known.  Any thread; several calls may run side by side.
  * Errors: BMR_E_NET (gave up), BMR_E_SOURCE (now refused), BMR_E_DATA (the image changed or shrank
@@ -71,6 +76,14 @@ int bmr_source_read(struct bmr_source *s, void *buf, size_t len, uint64_t off, s
 /* Is it still the same image, by name?  While a file is open its replacement cannot be seen, so a
  * restore asks once more at its end.  Errors: BMR_E_DATA (changed), and those of opening. */
 int bmr_source_check_unchanged(struct bmr_source *s, struct bmr_err *e);
+
+/* Read all of it once, in order, for see() to look at, and remember the SHA-256 of each MiB: from
+ * then on every read gives those bytes or fails with BMR_E_DATA, whatever the server sends.  Takes 32
+ * bytes of memory a MiB.  Not while other reads are under way, and once at most.
+ * Errors: BMR_E_REFUSED (its size is unknown, or reads cannot jump), see's, those of reading. */
+int bmr_source_pin(struct bmr_source *s,
+                   int (*see)(void *ctx, const void *data, size_t len, struct bmr_err *e),
+                   void *ctx, struct bmr_err *e);
 
 /* Make every read that is under way or comes later end soon with BMR_E_STOPPED.  Any thread. */
 void bmr_source_stop(struct bmr_source *s);

@@ -61,7 +61,8 @@ static int check_chunks(struct bmr_capture_task *t, struct bmr_source *source,
 	struct bmr_verify_chunks_result found;
 	int rc;
 
-	if (bmr_chain_open(source, manifest, t->params->base, &t->options, &verify.chain, e) < 0)
+	if (bmr_chain_open(source, manifest, t->params->base, &t->options, NULL, &verify.chain, e) <
+	    0)
 		return -1;
 	rc = bmr_verify_chunks_run(&verify, &found, e);
 	bmr_chain_close(verify.chain);

@@ -117,7 +117,8 @@ static int open_base(struct bmr_capture_task *t, struct bmr_err *e)
 		return 0;
 	if (bmr_source_open(url, &t->options, &t->base_source, e) < 0 ||
 	    bmr_load_manifest(t->base_source, &t->base_manifest, e) < 0 ||
-	    bmr_chain_open(t->base_source, t->base_manifest, NULL, &t->options, &t->base, e) < 0)
+	    bmr_chain_open(t->base_source, t->base_manifest, NULL, &t->options, NULL, &t->base, e) <
+	            0)
 		return bmr_err_while(e, "opening the base image");
 	if (t->base_manifest->head.disk_size != t->info.size)
 		return bmr_err_set(e, BMR_E_REFUSED, 0,

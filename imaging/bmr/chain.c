@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "base/err.h"
-#include "imaging/bmr/load.h"
+#include "imaging/sign/signed.h"
 #include "transport/source.h"
 
 struct link {
@@ -122,11 +122,12 @@ static int open_source(const struct link *image, const char *given,
 }
 
 static int load_base(const struct link *image, const char *given,
-                     const struct bmr_source_options *options, struct link *base, struct bmr_err *e)
+                     const struct bmr_source_options *options, const struct bmr_trust *trust,
+                     struct link *base, struct bmr_err *e)
 {
 	if (open_source(image, given, options, &base->source, e) < 0)
 		return -1;
-	if (bmr_load_manifest(base->source, &base->own, e) < 0) {
+	if (bmr_signed_manifest(base->source, trust, options, false, NULL, &base->own, e) < 0) {
 		bmr_source_close(base->source);
 		return -1;
 	}
@@ -135,7 +136,8 @@ static int load_base(const struct link *image, const char *given,
 }
 
 static int open_base(struct bmr_chain *c, const char *given,
-                     const struct bmr_source_options *options, struct bmr_err *e)
+                     const struct bmr_source_options *options, const struct bmr_trust *trust,
+                     struct bmr_err *e)
 {
 	const struct link *image = &c->links[c->count - 1];
 	struct link base = {0};
@@ -145,7 +147,7 @@ static int open_base(struct bmr_chain *c, const char *given,
 		return bmr_err_set(e, BMR_E_DATA, 0,
 		                   "more than %d images are based on each other; merge some",
 		                   BMR_CHAIN_MOST);
-	if (load_base(image, given, options, &base, e) < 0)
+	if (load_base(image, given, options, trust, &base, e) < 0)
 		return bmr_err_while(e, "opening the base of '%s', image %s (base= tells where)",
 		                     bmr_source_name(image->source),
 		                     bmr_id_text(image->manifest->head.base_id, id));
@@ -159,10 +161,11 @@ static int open_base(struct bmr_chain *c, const char *given,
 }
 
 static int open_bases(struct bmr_chain *c, const char *base,
-                      const struct bmr_source_options *options, struct bmr_err *e)
+                      const struct bmr_source_options *options, const struct bmr_trust *trust,
+                      struct bmr_err *e)
 {
 	while (c->links[c->count - 1].manifest->head.has_base) {
-		if (open_base(c, base, options, e) < 0)
+		if (open_base(c, base, options, trust, e) < 0)
 			return -1;
 		base = NULL;
 	}
@@ -170,8 +173,8 @@ static int open_bases(struct bmr_chain *c, const char *base,
 }
 
 int bmr_chain_open(struct bmr_source *source, const struct bmr_manifest *manifest, const char *base,
-                   const struct bmr_source_options *options, struct bmr_chain **out,
-                   struct bmr_err *e)
+                   const struct bmr_source_options *options, const struct bmr_trust *trust,
+                   struct bmr_chain **out, struct bmr_err *e)
 {
 	struct bmr_chain *c;
 
@@ -184,7 +187,7 @@ int bmr_chain_open(struct bmr_source *source, const struct bmr_manifest *manifes
 		return bmr_err_nomem(e, "a chain of images");
 	c->links[0] = (struct link){source, manifest, NULL};
 	c->count = 1;
-	if (open_bases(c, base, options, e) < 0) {
+	if (open_bases(c, base, options, trust, e) < 0) {
 		bmr_chain_close(c);
 		return -1;
 	}

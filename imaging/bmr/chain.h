@@ -16,6 +16,7 @@ struct bmr_chain;
 struct bmr_err;
 struct bmr_source;
 struct bmr_source_options;
+struct bmr_trust;
 
 #define BMR_CHAIN_MOST 64 /* images */
 
@@ -31,12 +32,13 @@ struct bmr_chain_place {
 
 /* source and manifest of the newest image are borrowed and outlive the chain; those of its bases are
  * the chain's own.  base: URL of the first base, or NULL.  Without a base nothing is opened.
+ * trust: who must have signed each base (sign/signed.h), however old it is; NULL: nobody.
  * Errors: BMR_E_USAGE (base given, but the image has none), BMR_E_DATA (another image than the one
  * named; a chunk that the base does not have either), and those of opening a source and loading its
  * manifest. */
 int bmr_chain_open(struct bmr_source *source, const struct bmr_manifest *manifest, const char *base,
-                   const struct bmr_source_options *options, struct bmr_chain **out,
-                   struct bmr_err *e);
+                   const struct bmr_source_options *options, const struct bmr_trust *trust,
+                   struct bmr_chain **out, struct bmr_err *e);
 void bmr_chain_close(struct bmr_chain *c);
 
 /* Where chunk number `chunk` is.  Any thread. */

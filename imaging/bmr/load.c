@@ -88,12 +88,12 @@ bool bmr_load_is_bmr(const uint8_t *head, size_t len)
 	       memcmp(head + BMR_SKIPPABLE_HEADER, HEAD_MAGIC, PAYLOAD_MAGIC_SIZE) == 0;
 }
 
-/* The payload of a frame of ours that takes `stored` bytes at off. */
-static int read_payload(const struct file *f, uint64_t off, uint64_t stored, uint8_t **out,
-                        size_t *len, struct bmr_err *e)
+/* A frame of ours that takes `stored` bytes at off, with its header. */
+static int read_frame(const struct file *f, uint64_t off, uint64_t stored, uint8_t **out,
+                      struct bmr_err *e)
 {
 	uint8_t header[BMR_SKIPPABLE_HEADER];
-	AUTO_FREE uint8_t *payload = NULL;
+	AUTO_FREE uint8_t *frame = NULL;
 	uint32_t size;
 
 	if (stored <= sizeof header)
@@ -103,13 +103,13 @@ static int read_payload(const struct file *f, uint64_t off, uint64_t stored, uin
 	if (!bmr_skippable_get(header, BMR_SKIPPABLE_MAGIC, &size) ||
 	    size != stored - sizeof header)
 		return disagree("its seek table leads to what is not a part of it", e);
-	payload = malloc(size);
-	if (!payload)
+	frame = malloc(stored);
+	if (!frame)
 		return bmr_err_nomem(e, "the image's manifest");
-	if (read_at(f, payload, size, off + sizeof header, e) < 0)
+	memcpy(frame, header, sizeof header);
+	if (read_at(f, frame + sizeof header, size, off + sizeof header, e) < 0)
 		return -1;
-	*out = take_ptr(&payload);
-	*len = size;
+	*out = take_ptr(&frame);
 	return 0;
 }
 
@@ -283,24 +283,38 @@ static int load_head(const struct file *f, uint8_t **out, size_t *len, struct bm
 	if (!bmr_skippable_get(header, BMR_SKIPPABLE_MAGIC, &size) || size > BMR_HEAD_MOST ||
 	    size > f->size - sizeof header)
 		return disagree("it does not begin with a head", e);
-	return read_payload(f, 0, sizeof header + (uint64_t)size, out, len, e);
+	*len = sizeof header + (size_t)size;
+	return read_frame(f, 0, *len, out, e);
 }
 
-static int load(const struct file *f, struct bmr_manifest **out, struct bmr_err *e)
+static int decode(const struct bmr_load_piece frames[2], struct bmr_manifest **out,
+                  struct bmr_err *e)
+{
+	return bmr_manifest_decode(frames[0].data + BMR_SKIPPABLE_HEADER,
+	                           frames[0].len - BMR_SKIPPABLE_HEADER,
+	                           frames[1].data + BMR_SKIPPABLE_HEADER,
+	                           frames[1].len - BMR_SKIPPABLE_HEADER, out, e);
+}
+
+static int load(const struct file *f, bmr_load_judge *judge, void *ctx, struct bmr_manifest **out,
+                struct bmr_err *e)
 {
 	AUTO_FREE uint8_t *head = NULL;
 	AUTO_FREE uint8_t *data = NULL;
+	struct bmr_load_piece frames[2];
 	struct bmr_manifest *m;
 	struct tail t = {0};
-	size_t head_len;
-	size_t len;
+	size_t head_len = 0;
 
 	if (find_seek_table(f, &t, e) < 0 || load_head(f, &head, &head_len, e) < 0 ||
 	    find_manifest(f, &t, e) < 0 ||
-	    read_payload(f, t.manifest_offset, t.manifest_stored, &data, &len, e) < 0 ||
-	    bmr_manifest_decode(head, head_len, data, len, &m, e) < 0)
+	    read_frame(f, t.manifest_offset, t.manifest_stored, &data, e) < 0)
 		return -1;
-	if (compare_seek_table(f, &t, BMR_SKIPPABLE_HEADER + head_len, m, e) < 0) {
+	frames[0] = (struct bmr_load_piece){head, head_len};
+	frames[1] = (struct bmr_load_piece){data, t.manifest_stored};
+	if ((judge && judge(ctx, frames, e) < 0) || decode(frames, &m, e) < 0)
+		return -1;
+	if (compare_seek_table(f, &t, head_len, m, e) < 0) {
 		bmr_manifest_free(m);
 		return -1;
 	}
@@ -308,7 +322,8 @@ static int load(const struct file *f, struct bmr_manifest **out, struct bmr_err 
 	return 0;
 }
 
-int bmr_load_manifest(struct bmr_source *source, struct bmr_manifest **out, struct bmr_err *e)
+int bmr_load_judged(struct bmr_source *source, bmr_load_judge *judge, void *ctx,
+                    struct bmr_manifest **out, struct bmr_err *e)
 {
 	struct file f = {0};
 	int rc;
@@ -317,11 +332,16 @@ int bmr_load_manifest(struct bmr_source *source, struct bmr_manifest **out, stru
 		return bmr_err_set(e, BMR_E_BUG, 0, "a manifest is looked for in a stream");
 	rc = open_file(&f, source, e);
 	if (rc == 0)
-		rc = load(&f, out, e);
+		rc = load(&f, judge, ctx, out, e);
 	free(f.end);
 	if (rc < 0)
 		return bmr_err_while(e, "reading the manifest of '%s'", bmr_source_name(source));
 	return 0;
+}
+
+int bmr_load_manifest(struct bmr_source *source, struct bmr_manifest **out, struct bmr_err *e)
+{
+	return bmr_load_judged(source, NULL, NULL, out, e);
 }
 
 /* --- from a sidecar --- */
@@ -404,7 +424,7 @@ static int load_sidecar(struct bmr_source *sidecar, uint64_t image_size, struct 
 	AUTO_FREE uint8_t *data = NULL;
 	struct bmr_manifest *m;
 	uint64_t off = 0;
-	size_t head_len;
+	size_t head_len = 0;
 	size_t len;
 	size_t more;
 	uint8_t byte;

@@ -479,7 +479,8 @@ static int prepare(struct bmr_chunked *c, struct bmr_err *e)
 	for (unsigned i = 0; i < c->worker_count; i++)
 		if (bmr_chunked_worker_open(c, &c->workers[i], e) < 0)
 			return -1;
-	if (bmr_chain_open(c->r->source, c->m, c->r->base, c->r->source_options, &c->chain, e) < 0)
+	if (bmr_chain_open(c->r->source, c->m, c->r->base, c->r->source_options, c->r->trust,
+	                   &c->chain, e) < 0)
 		return -1;
 	return read_first(c, e) < 0 ? -1 : place_first(c, e);
 }

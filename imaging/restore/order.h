@@ -15,6 +15,7 @@ struct bmr_log;
 struct bmr_source;
 struct bmr_source_options;
 struct bmr_target_info;
+struct bmr_trust;
 
 struct bmr_restore {
 	struct bmr_source *source;
@@ -27,6 +28,7 @@ struct bmr_restore {
 	bool zero_unused; /* bmr images: unused runs must read as zeros, too */
 	const char *base; /* bmr images: URL of the first base; NULL: as the image says */
 	const struct bmr_source_options *source_options; /* for bases; may be NULL */
+	const struct bmr_trust *trust; /* who must have signed bases; NULL: nobody */
 	struct bmr_restore_progress *progress;
 	const atomic_bool *stop; /* true: end soon with BMR_E_STOPPED; may be NULL */
 	struct bmr_log *log;

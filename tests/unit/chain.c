@@ -61,7 +61,7 @@ static int clear(void **state)
 
 static int open_chain(const struct chain_image *image, const char *base, struct bmr_chain **out)
 {
-	return bmr_chain_open(image->source, image->manifest, base, &options, out, &err);
+	return bmr_chain_open(image->source, image->manifest, base, &options, NULL, out, &err);
 }
 
 static void expect_refused(const struct chain_image *image, const char *base, enum bmr_errc code,

@@ -43,7 +43,8 @@ static int prepare(void **state)
 	s.disk.data[6 * CHAIN_CHUNK] ^= 1;
 	chain_make(&s.image, s.folder, "image", s.disk.data, SIZE, BMR_PACK_ZSTD, "bdbzzud",
 	           &s.base, "base");
-	if (bmr_chain_open(s.image.source, s.image.manifest, NULL, &options, &s.chain, &err) < 0)
+	if (bmr_chain_open(s.image.source, s.image.manifest, NULL, &options, NULL, &s.chain, &err) <
+	    0)
 		fail_msg("%s", err.msg);
 	return 0;
 }
@@ -104,7 +105,7 @@ static void expect_full_image(void)
 	assert_null(bmr_manifest_get(m, "base.name"));
 	assert_int_equal(bmr_manifest_bytes(m, BMR_CHUNK_UNUSED), CHAIN_CHUNK);
 	assert_int_equal(s.result.bytes, bmr_source_size(out.source));
-	assert_int_equal(bmr_chain_open(out.source, m, NULL, &options, &v.chain, &err), 0);
+	assert_int_equal(bmr_chain_open(out.source, m, NULL, &options, NULL, &v.chain, &err), 0);
 	assert_int_equal(bmr_verify_chunks_run(&v, &found, &err), 0);
 	assert_int_equal(found.bad.count, 0);
 	assert_int_equal(found.checked, SIZE - CHAIN_CHUNK);

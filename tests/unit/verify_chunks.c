@@ -57,7 +57,8 @@ static int prepare(void **state)
 	chain_make(&s.image, s.folder, "image", s.disk.data, SIZE, BMR_PACK_ZSTD,
 	           "bdbzbuzzzbbbbbbbbbbbbbbb", &s.base, "base");
 	write_disk(SIZE);
-	if (bmr_chain_open(s.image.source, s.image.manifest, NULL, &options, &s.chain, &err) < 0)
+	if (bmr_chain_open(s.image.source, s.image.manifest, NULL, &options, NULL, &s.chain, &err) <
+	    0)
 		fail_msg("%s", err.msg);
 	return 0;
 }
