@@ -379,8 +379,13 @@ static int open_image(struct bmr_source *source, struct bmr_manifest *signed_man
 	memset(image, 0, sizeof *image);
 	image->manifest = signed_manifest;
 	image->file_size = bmr_source_size(source);
-	if (inspect(source, image, e) == 0)
-		return 0;
+	if (inspect(source, image, e) == 0) {
+		if (!signed_manifest || image->is_bmr)
+			return 0;
+		bmr_err_set(e, BMR_E_DATA, 0,
+		            "it is not the image any more whose signature was "
+		            "right");
+	}
 	bmr_image_clear(image);
 	return bmr_err_while(e, "looking at '%s'", bmr_source_name(source));
 }

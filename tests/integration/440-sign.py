@@ -628,6 +628,7 @@ class Evil(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     ranges = True
     turns_at = None     # from this request of the image on it sends other bytes
+    other = None        # of the image: the other bytes
     served = 0
     folder = None
 
@@ -641,7 +642,7 @@ class Evil(http.server.BaseHTTPRequestHandler):
         if not name.endswith(".minisig"):
             Evil.served += 1
             if Evil.turns_at is not None and Evil.served > Evil.turns_at:
-                data = data[:MIB - 7] + b"evil" + data[MIB - 3:]
+                data = Evil.other(data)
         asked = re.fullmatch(r"bytes=(\d+)-(\d*)", self.headers.get("Range", ""))
         first, last = 0, len(data) - 1
         if asked and Evil.ranges:
@@ -667,31 +668,50 @@ class Server(http.server.ThreadingHTTPServer):
         """Who has seen enough hangs up."""
 
 
+def gzip_of_size(content, size):
+    """A gzip file of just that size: what is over is a comment in its head (RFC 1952)."""
+    packed = gzip.compress(content, 9, mtime=0)
+    room = size - len(packed) - 1
+    if room < 0:
+        fail(f"no gzip file of {size} bytes")
+    return packed[:3] + b"\x10" + packed[4:10] + b"x" * room + b"\0" + packed[10:]
+
+
+def turns(case, url, name, other):
+    """Right bytes up to some request, then others, with everything else as before; each request."""
+    Evil.turns_at, Evil.served, Evil.other = None, 0, other
+    case.target.write_bytes(OLD)
+    done = case.restore(f"{url}/{name}")
+    if done.returncode != 0 or case.target.read_bytes() != CONTENT:
+        fail(f"signed over HTTP: {done.returncode}: {done.stderr.decode()}")
+    needed = Evil.served
+    caught = 0
+    for turns_at in range(1, needed):
+        case.target.write_bytes(OLD)
+        Evil.turns_at, Evil.served = turns_at, 0
+        done = case.restore(f"{url}/{name}")
+        target = case.target.read_bytes()
+        if b"evil" in target:
+            fail(f"{name}: other bytes from request {turns_at} on were written")
+        if done.returncode == 0 and target != CONTENT:
+            fail(f"{name}: other bytes from request {turns_at} on: exit code 0 and a wrong disk")
+        if done.returncode != 0 and target != OLD and any(target[:512]):
+            fail(f"{name}: other bytes from request {turns_at} on: the disk may boot")
+        caught += done.returncode in (65, 77)
+    if caught < 2:
+        fail(f"{name}: the server's other bytes were met {caught} times only")
+    return caught
+
+
 def evil_server():
     server = Server(("127.0.0.1", 0), Evil)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     url = f"http://127.0.0.1:{server.server_address[1]}"
     case = Case()
     Evil.folder = case.folder
-    done = case.restore(f"{url}/disk.raw")
-    if done.returncode != 0 or case.target.read_bytes() != CONTENT:
-        fail(f"signed over HTTP: {done.returncode}: {done.stderr.decode()}")
-    needed, Evil.served = Evil.served, 0
-    caught = 0
-    for turns_at in range(1, needed):
-        case.target.write_bytes(OLD)
-        Evil.turns_at, Evil.served = turns_at, 0
-        done = case.restore(f"{url}/disk.raw")
-        target = case.target.read_bytes()
-        if b"evil" in target:
-            fail(f"other bytes from request {turns_at} on were written")
-        if done.returncode == 0 and target != CONTENT:
-            fail(f"other bytes from request {turns_at} on: exit code 0 and a wrong disk")
-        if done.returncode != 0 and target != OLD and any(target[:512]):
-            fail(f"other bytes from request {turns_at} on: the disk may boot")
-        caught += done.returncode in (65, 77)
-    if caught < 2:
-        fail(f"the server's other bytes were met {caught} times only")
+    caught = sum(turns(case, url, name, other) for name, other in (
+        ("disk.raw", lambda data: data[:MIB - 7] + b"evil" + data[MIB - 3:]),
+        ("disk.zst", lambda data: gzip_of_size(b"evil" * (len(CONTENT) // 4), len(data)))))
     Evil.turns_at, Evil.ranges = None, False
     case.target.write_bytes(OLD)
     refused("a server without ranges", case, case.restore(f"{url}/disk.zst"),
