@@ -51,52 +51,88 @@ static int take_line(struct bmr_params *p, char *line, struct bmr_err *e)
 		if (strcmp(line, known[i]) == 0)
 			return present[i] ? 0
 			                  : bmr_params_set(p, i == 1 ? "user" : known[i], value, e);
-	return bmr_err_set(e, BMR_E_USAGE, 0, "unknown name '%s'; known: user password domain",
-	                   line);
+	/* The name is not shown: a password that stands there alone may hold a '='. */
+	return bmr_err_set(e, BMR_E_USAGE, 0,
+	                   "what stands before the '=' is not user, password or domain");
 }
 
 static int read_file(struct bmr_params *p, struct bmr_err *e)
 {
 	AUTO_FILE FILE *f = open_private(p->credentials, e);
 	char line[LINE_SIZE];
+	unsigned number = 0;
 	int rc = 0;
 
 	if (!f)
 		return -1;
-	while (rc == 0 && fgets(line, sizeof line, f))
+	for (; rc == 0 && fgets(line, sizeof line, f); number++)
 		rc = take_line(p, line, e);
 	explicit_bzero(line, sizeof line);
-	return rc < 0 ? bmr_err_while(e, "reading '%s'", p->credentials) : 0;
+	return rc < 0 ? bmr_err_while(e, "reading line %u of '%s'", number, p->credentials) : 0;
 }
 
-/* A password inside one URL of a list. */
-static int add_url_secret(const char *text, size_t len, struct bmr_log *log, struct bmr_err *e)
+static int hide_text(const char *text, size_t len, struct bmr_log *log, struct bmr_err *e)
+{
+	AUTO_FREE char *copy = strndup(text, len);
+	int rc;
+
+	if (!copy)
+		return bmr_err_nomem(e, "a password");
+	rc = bmr_log_add_secret(log, copy, e);
+	explicit_bzero(copy, len);
+	return rc;
+}
+
+/* One URL of a list. */
+static int hide_one(const char *text, size_t len, struct bmr_log *log, struct bmr_err *e)
 {
 	AUTO_FREE char *copy = strndup(text, len);
 	struct bmr_url url;
 	struct bmr_err ignored; /* whoever opens the URL says what is wrong with it */
+	const char *login;
+	const char *at;
+	const char *colon;
 	int rc = 0;
 
 	if (!copy)
-		return bmr_err_nomem(e, "an image URL");
+		return bmr_err_nomem(e, "a URL");
 	if (bmr_url_parse(copy, &url, &ignored) == 0 && url.password)
 		rc = bmr_log_add_secret(log, url.password, e);
 	bmr_url_clear(&url);
+	login = strstr(copy, "://");
+	if (rc < 0 || !login)
+		return rc;
+	login += strlen("://");
+	at = memrchr(login, '@', strcspn(login, "/?#"));
+	colon = at ? memchr(login, ':', (size_t)(at - login)) : NULL;
+	if (colon)
+		rc = hide_text(colon + 1, (size_t)(at - colon - 1), log, e);
+	explicit_bzero(copy, len);
 	return rc;
+}
+
+int bmr_credentials_hide(const char *urls, struct bmr_log *log, struct bmr_err *e)
+{
+	while (urls && *urls) {
+		size_t len = strcspn(urls, ",");
+
+		if (hide_one(urls, len, log, e) < 0)
+			return -1;
+		urls += len + (urls[len] == ',');
+	}
+	return 0;
 }
 
 int bmr_credentials_load(struct bmr_params *p, struct bmr_log *log, struct bmr_err *e)
 {
-	if (p->credentials && read_file(p, e) < 0)
-		return -1;
+	const char *const urls[] = {p->image, p->config, p->base, p->seed, p->report};
+
 	if (p->password && bmr_log_add_secret(log, p->password, e) < 0)
 		return -1;
-	for (const char *url = p->image; url && *url;) {
-		size_t len = strcspn(url, ",");
-
-		if (add_url_secret(url, len, log, e) < 0)
+	for (size_t i = 0; i < sizeof urls / sizeof *urls; i++)
+		if (bmr_credentials_hide(urls[i], log, e) < 0)
 			return -1;
-		url += len + (url[len] == ',');
-	}
-	return 0;
+	if (p->credentials && read_file(p, e) < 0)
+		return -1;
+	return p->password ? bmr_log_add_secret(log, p->password, e) : 0;
 }

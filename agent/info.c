@@ -131,6 +131,7 @@ int bmr_info_print(struct bmr_session *s, const char *urls, FILE *out, struct bm
 	/* Not bmr_job_open: the answer goes to standard output, and nothing else is to be said. */
 	bmr_job_source_options(s, &job.source_options);
 	if (bmr_trust_load(s->options->trust, &job.trust, e) == 0 &&
+	    bmr_credentials_hide(urls, s->log, e) == 0 &&
 	    bmr_credentials_load(&s->options->params, s->log, e) == 0 &&
 	    bmr_source_open_any(urls, &job.source_options, &job.source, e) == 0 &&
 	    (inspect(&job, refusal, sizeof refusal, e) == 0 ||

@@ -145,7 +145,8 @@ int bmr_job_open(struct bmr_session *session, const char *urls, struct bmr_job *
 
 	memset(job, 0, sizeof *job);
 	job->session = session;
-	if (bmr_credentials_load(p, session->log, e) < 0)
+	if (bmr_credentials_hide(urls, session->log, e) < 0 ||
+	    bmr_credentials_load(p, session->log, e) < 0)
 		return -1;
 	bmr_job_source_options(session, &job->source_options);
 	if (bmr_trust_load(session->options->trust, &job->trust, e) < 0 || check_seed(job, e) < 0)

@@ -4,6 +4,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 
+#include "agent/credentials.h"
 #include "agent/job.h"
 #include "agent/job_internal.h"
 #include "agent/session.h"
@@ -192,6 +193,8 @@ int bmr_merge_image(struct bmr_session *session, const char *images, const char 
 	struct bmr_job job;
 	int rc = bmr_job_open(session, images, &job, e);
 
+	if (rc == 0)
+		rc = bmr_credentials_hide(out, session->log, e);
 	if (rc == 0)
 		rc = merge_job(&job, out, e);
 	bmr_job_close(&job);

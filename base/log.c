@@ -55,9 +55,11 @@ void bmr_log_close(struct bmr_log *log)
 	free(log);
 }
 
+/* The longest comes first: a secret that is the beginning of another must not leave its end. */
 static int add_text(struct bmr_log *log, const char *text, size_t len, struct bmr_err *e)
 {
 	struct secret *s = malloc(sizeof *s + len + 1);
+	struct secret **at;
 
 	if (!s)
 		return bmr_err_nomem(e, "a secret");
@@ -65,16 +67,17 @@ static int add_text(struct bmr_log *log, const char *text, size_t len, struct bm
 	memcpy(s->text, text, len);
 	s->text[len] = '\0';
 	pthread_mutex_lock(&log->lock);
-	s->next = log->secrets;
-	log->secrets = s;
+	for (at = &log->secrets; *at && (*at)->len > len;)
+		at = &(*at)->next;
+	s->next = *at;
+	*at = s;
 	pthread_mutex_unlock(&log->lock);
 	return 0;
 }
 
 /* RFC 3986: everything but unreserved characters may stand as %XX in a URL. */
-static size_t percent_escape(const char *text, char *out)
+static size_t percent_escape(const char *text, const char hex[16], char *out)
 {
-	static const char hex[] = "0123456789ABCDEF";
 	char *start = out;
 
 	for (; *text; text++) {
@@ -94,18 +97,23 @@ static size_t percent_escape(const char *text, char *out)
 
 int bmr_log_add_secret(struct bmr_log *log, const char *secret, struct bmr_err *e)
 {
+	static const char *const digits[] = {"0123456789ABCDEF", "0123456789abcdef"};
 	size_t len = strlen(secret);
 	AUTO_FREE char *escaped = NULL;
-	size_t escaped_len;
 
 	if (!log || len == 0)
 		return 0;
 	escaped = malloc(3 * len + 1);
 	if (!escaped)
 		return bmr_err_nomem(e, "a secret");
-	escaped_len = percent_escape(secret, escaped);
-	if (escaped_len != len && add_text(log, escaped, escaped_len, e) < 0)
-		return -1;
+	for (size_t i = 0; i < sizeof digits / sizeof *digits; i++) {
+		size_t escaped_len = percent_escape(secret, digits[i], escaped);
+		int rc = escaped_len != len ? add_text(log, escaped, escaped_len, e) : 0;
+
+		explicit_bzero(escaped, escaped_len);
+		if (rc < 0)
+			return -1;
+	}
 	return add_text(log, secret, len, e);
 }
 
@@ -148,13 +156,30 @@ static void redact_one(const struct secret *s, char *text, size_t size)
 	}
 }
 
+/* A text that fills its buffer may have been cut in the middle of a secret. */
+static void redact_cut(const struct secret *s, char *text)
+{
+	size_t len = strlen(text);
+
+	for (size_t n = s->len - 1; n >= SHORT_SECRET; n--)
+		if (n <= len && memcmp(text + len - n, s->text, n) == 0) {
+			strcpy(text + len - n, STARS);
+			return;
+		}
+}
+
 void bmr_log_redact(struct bmr_log *log, char *text, size_t size)
 {
+	bool cut = strlen(text) + 1 >= size;
+
 	if (!log)
 		return;
 	pthread_mutex_lock(&log->lock);
-	for (const struct secret *s = log->secrets; s; s = s->next)
+	for (const struct secret *s = log->secrets; s; s = s->next) {
 		redact_one(s, text, size);
+		if (cut && s->len > SHORT_SECRET)
+			redact_cut(s, text);
+	}
 	pthread_mutex_unlock(&log->lock);
 }
 
@@ -168,9 +193,9 @@ void bmr_log_say(struct bmr_log *log, enum bmr_log_level level, const char *fmt,
 	va_start(ap, fmt);
 	vsnprintf(line, sizeof line, fmt, ap);
 	va_end(ap);
+	bmr_log_redact(log, line, sizeof line);
 	for (char *c = line; *c; c++)
 		if ((unsigned char)*c < 0x20 || *c == 0x7f)
 			*c = '?';
-	bmr_log_redact(log, line, sizeof line);
 	log->write(log->ctx, level, line);
 }

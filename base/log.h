@@ -25,7 +25,7 @@ typedef void bmr_log_write_fn(void *ctx, enum bmr_log_level level, const char *l
 int bmr_log_open(bmr_log_write_fn *write, void *ctx, struct bmr_log **out, struct bmr_err *e);
 void bmr_log_close(struct bmr_log *log);
 
-/* From now on `secret` and its %-escaped form never leave this log, nor bmr_log_redact: both become
+/* From now on `secret` and its %-escaped forms never leave this log, nor bmr_log_redact: they become
  * "***".  Secrets of fewer than 4 characters would turn every line into stars; they are only
  * replaced where they stand alone between non-word characters.  The text is copied.
  * Errors: BMR_E_NOMEM. */
@@ -35,7 +35,8 @@ int bmr_log_add_secret(struct bmr_log *log, const char *secret, struct bmr_err *
 void bmr_log_say(struct bmr_log *log, enum bmr_log_level level, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
 
-/* Replace the secrets in `text`, in place; text never grows past `size`.  For what does not go
+/* Replace the secrets in `text`, in place; text never grows past `size`.  Text that fills `size` may
+ * have been cut: then its end goes too where it is the beginning of a secret.  For what does not go
  * through the log: errors, events, plans.  Any thread; log may be NULL. */
 void bmr_log_redact(struct bmr_log *log, char *text, size_t size);
 

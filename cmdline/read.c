@@ -77,7 +77,8 @@ static int warn_of_passwords(struct reading *r)
 	                                     "the boot server's files show it; bmr.credentials= "
 	                                     "does not") < 0)
 		return -1;
-	if (has_password(p->image) || has_password(p->config) || has_password(p->report))
+	if (has_password(p->image) || has_password(p->config) || has_password(p->report) ||
+	    has_password(p->base) || has_password(p->seed))
 		return bmr_params_notice(p, r->e,
 		                         "a URL holds a password: /proc/cmdline and the boot "
 		                         "server's files show it; bmr.credentials= does not");
@@ -195,7 +196,8 @@ static int split_line(char *line, struct bmr_word *word, struct bmr_err *e)
 		word->value = equals + 1;
 	}
 	if (line[strcspn(line, " \t")])
-		return bmr_err_set(e, BMR_E_USAGE, 0, "'%.64s' is not NAME=VALUE", line);
+		return bmr_err_set(e, BMR_E_USAGE, 0, "'%.*s' and a blank: it is not NAME=VALUE",
+		                   (int)strcspn(line, " \t"), line); /* the rest may be secret */
 	return 0;
 }
 

@@ -79,8 +79,6 @@ static int check_output(struct bmr_capture_task *t, struct bmr_err *e)
 	struct bmr_url url;
 	int rc = bmr_url_parse(t->url, &url, e);
 
-	if (rc == 0 && url.password)
-		rc = bmr_log_add_secret(t->session->log, url.password, e);
 	if (rc == 0 && url.scheme == BMR_URL_FILE && overwrites_itself(t, url.path))
 		rc = bmr_err_set(e, BMR_E_REFUSED, 0,
 		                 "'%s' lies on '%s', which is what would be captured", url.path,
@@ -190,6 +188,7 @@ int bmr_capture_prepare(struct bmr_capture_task *t, const char *disk, struct bmr
 	struct bmr_params *p = &t->session->options->params;
 
 	if (bmr_pack_parse(p->compress, &t->pack, &t->level, e) < 0 ||
+	    bmr_credentials_hide(t->url, t->session->log, e) < 0 ||
 	    bmr_credentials_load(p, t->session->log, e) < 0)
 		return -1;
 	bmr_job_source_options(t->session, &t->options);

@@ -105,6 +105,21 @@ static void test_secrets_in_urls(void **state)
 	expect_hidden(&s, "first/one");
 	expect_hidden(&s, "second");
 	clear(&s);
+	/* Whatever else is wrong: what says so must not show them. */
+	prepare(&s, "nothing\n", 0600);
+	assert_int_equal(bmr_params_set(&s.params, "config", "http://u:con%66ig@h/c", &s.err), 0);
+	assert_int_equal(bmr_params_set(&s.params, "base", "ftp://u:basis@h/c", &s.err), 0);
+	assert_int_equal(bmr_params_set(&s.params, "seed", "nfs://u:seeds@h/s/c", &s.err), 0);
+	assert_int_equal(bmr_params_set(&s.params, "report", "gopher://u:gop@er@h", &s.err), 0);
+	assert_int_equal(bmr_params_set(&s.params, "password", "typed", &s.err), 0);
+	assert_int_equal(bmr_credentials_load(&s.params, s.log, &s.err), -1);
+	expect_hidden(&s, "config");
+	expect_hidden(&s, "con%66ig");
+	expect_hidden(&s, "basis");
+	expect_hidden(&s, "seeds");
+	expect_hidden(&s, "gop@er");
+	expect_hidden(&s, "typed");
+	clear(&s);
 }
 
 static void expect_refused(const char *content, mode_t mode, const char *words)
@@ -126,7 +141,8 @@ static void test_refused(void **state)
 	(void)state;
 	expect_refused("user=a\n", 0644, "chmod 600");
 	expect_refused("user=a\n", 0640, "chmod 600");
-	expect_refused("user=a\npasword=s3cret\n", 0600, "unknown name 'pasword'");
+	expect_refused("user=a\npasword=s3cret\n", 0600, "line 2 of");
+	expect_refused("user=a\ns3cret==\n", 0600, "is not user, password or domain");
 	expect_refused("s3cret\n", 0600, "has no '='");
 	prepare(&s, "", 0600);
 	unlink(s.path);

@@ -54,6 +54,8 @@ static void test_secrets(void **state)
 		{"s3cr%t/xs3cr%t/x", "******"},
 		{"as3cr%t/xb", "a***b"},
 		{"escaped: s3cr%25t%2Fx.", "escaped: ***."},
+		{"escaped: s3cr%25t%2fx.", "escaped: ***."},
+		{"longer: s3cr%t/xtail", "longer: ***"},
 		{"s3cr%t/", "s3cr%t/"},
 		{"a short one: ab, but not in cabs, _ab or ab1",
 	         "a short one: ***, but not in cabs, "
@@ -67,6 +69,7 @@ static void test_secrets(void **state)
 
 	(void)state;
 	assert_int_equal(bmr_log_open(write_line, &said, &log, &e), 0);
+	assert_int_equal(bmr_log_add_secret(log, "s3cr%t/xtail", &e), 0);
 	assert_int_equal(bmr_log_add_secret(log, "s3cr%t/x", &e), 0);
 	assert_int_equal(bmr_log_add_secret(log, "ab", &e), 0);
 	assert_int_equal(bmr_log_add_secret(log, "", &e), 0); /* would be everywhere */
@@ -81,6 +84,32 @@ static void test_secrets(void **state)
 		bmr_log_redact(NULL, text, sizeof text);
 		assert_string_equal(text, cases[i].becomes);
 	}
+	bmr_log_close(log);
+}
+
+/* A line that is cut in the middle of a secret does not end with the half of it; a secret with a
+ * control character is known before that becomes a question mark. */
+static void test_cut(void **state)
+{
+	struct said said = {0};
+	struct bmr_log *log;
+	struct bmr_err e;
+	char text[16];
+
+	(void)state;
+	assert_int_equal(bmr_log_open(write_line, &said, &log, &e), 0);
+	assert_int_equal(bmr_log_add_secret(log, "swordfish", &e), 0);
+	assert_int_equal(bmr_log_add_secret(log, "a\tb", &e), 0);
+	snprintf(text, sizeof text, "the word swordf");
+	bmr_log_redact(log, text, sizeof text);
+	assert_string_equal(text, "the word ***");
+	snprintf(text, sizeof text, "a word: swordf");
+	bmr_log_redact(log, text, sizeof text);
+	assert_string_equal(text, "a word: swordf"); /* it was not cut */
+	bmr_log_say(log, BMR_LOG_INFO, "%1017sswordfish", "");
+	assert_string_equal(said.text + 1016, " ***");
+	bmr_log_say(log, BMR_LOG_INFO, "it is a\tb");
+	assert_string_equal(said.text, "it is ***");
 	bmr_log_close(log);
 }
 
@@ -115,6 +144,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_lines),
 		cmocka_unit_test(test_secrets),
+		cmocka_unit_test(test_cut),
 		cmocka_unit_test(test_room),
 	};
 

@@ -257,7 +257,7 @@ static void wrong_files(void **state)
 	file_refused("image=a\n\nquite\n", "bmr.quite", "line 3");
 	file_refused("config=http://h/x\n", "config", "line 1");
 	file_refused("bmr.config=http://h/x\n", "config", "line 1");
-	file_refused("image = a\n", "'image '", "NAME=VALUE");
+	file_refused("image = a\n", "'image'", "NAME=VALUE");
 	file_refused("image=\"a\" b\n", "image", "closing quote");
 	file_refused("image=\"a\n", "image", "closing quote");
 	file_refused("Cmd_1=rm -rf /\n", "Cmd_1", "line 1");
