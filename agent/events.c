@@ -161,3 +161,19 @@ void bmr_events_text(struct bmr_events *ev, const char *name, const char *member
 
 	bmr_events_send(ev, name, add_member, &m);
 }
+
+void bmr_events_log(struct bmr_events *ev, const char *text)
+{
+	struct member m = {"text", text};
+	AUTO_FREE char *line = NULL;
+	size_t len;
+
+	if (!ev)
+		return;
+	pthread_mutex_lock(&ev->lock);
+	if (bmr_report_takes_long(ev->report))
+		line = build(ev, "log", add_member, &m, &len);
+	if (line)
+		bmr_report_send(ev->report, line);
+	pthread_mutex_unlock(&ev->lock);
+}

@@ -42,4 +42,8 @@ void bmr_events_send(struct bmr_events *ev, const char *name,
 void bmr_events_text(struct bmr_events *ev, const char *name, const char *member,
                      const char *value);
 
+/* The event "log" with `text`, to a report URL that takes lines of any length and to nothing else:
+ * a file of events lies on the machine where the log is. */
+void bmr_events_log(struct bmr_events *ev, const char *text);
+
 #endif

@@ -3,6 +3,7 @@
 #include <curl/curl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 
 #include "agent/commands.h"
 #include "agent/version.h"
@@ -50,9 +51,20 @@ static int run_named(int argc, char **argv)
 	return EXIT_WRONG_ORDER;
 }
 
+/* A core holds passwords.  core(5): 0 keeps it from a file, but not from a program behind a pipe;
+ * 1 keeps it from both.  What is started inherits it. */
+static void forbid_core(void)
+{
+	const struct rlimit one = {1, 1};
+
+	setrlimit(RLIMIT_CORE, &one); /* fails where a limit of 0 cannot be raised */
+}
+
 int main(int argc, char **argv)
 {
 	int code;
+
+	forbid_core();
 
 	if (argc < 2) {
 		usage(stderr);

@@ -8,13 +8,16 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "base/err.h"
 #include "base/log.h"
+#include "transport/resolve.h"
 
 #define QUEUE_MAX 1000
 #define POST_TIMEOUT_MS 5000
@@ -34,6 +37,7 @@ struct bmr_report {
 	char *host; /* syslog: where to */
 	char *port;
 	struct bmr_log *log;
+	int stop_fd; /* readable once give_up is set */
 	pthread_t thread;
 
 	pthread_mutex_t lock; /* guards all below */
@@ -83,6 +87,8 @@ static void set_options(CURL *c, struct bmr_report *r, struct curl_slist *header
 	curl_easy_setopt(c, CURLOPT_XFERINFOFUNCTION, aborted);
 	curl_easy_setopt(c, CURLOPT_XFERINFODATA, r);
 	curl_easy_setopt(c, CURLOPT_NOPROGRESS, 0L);
+	/* A name server that is dead must not hold us longer than the time-out. */
+	curl_easy_setopt(c, CURLOPT_QUICK_EXIT, 1L);
 	if (r->ca_file)
 		curl_easy_setopt(c, CURLOPT_CAINFO, r->ca_file);
 }
@@ -104,27 +110,43 @@ static bool post(struct bmr_report *r, const char *text, char *reason, size_t le
 	return rc == CURLE_OK;
 }
 
+/* The host's address; its name is looked up in bounded time. */
+static struct addrinfo *find_address(struct bmr_report *r, char *reason, size_t len)
+{
+	struct addrinfo hints = {.ai_socktype = SOCK_DGRAM,
+	                         .ai_flags = AI_NUMERICHOST | AI_NUMERICSERV};
+	struct addrinfo *found = NULL;
+	char address[NI_MAXHOST];
+	struct bmr_err err;
+	int rc;
+
+	if (bmr_resolve(r->host, bmr_clock_ms() + POST_TIMEOUT_MS, r->stop_fd, address, &err) < 0) {
+		snprintf(reason, len, "%.*s", (int)len - 1, err.msg);
+		return NULL;
+	}
+	rc = getaddrinfo(address, r->port, &hints, &found);
+	if (rc != 0)
+		snprintf(reason, len, "%s", gai_strerror(rc));
+	return rc == 0 ? found : NULL;
+}
+
 static bool send_datagram(struct bmr_report *r, const char *text, char *reason, size_t len)
 {
-	struct addrinfo hints = {.ai_socktype = SOCK_DGRAM};
-	struct addrinfo *found;
 	AUTO_FREE char *message = NULL;
+	struct addrinfo *to = find_address(r, reason, len);
 	bool sent = false;
-	int n = asprintf(&message, "<%d>1 - - bmr - - - %s", SYSLOG_PRIORITY, text);
-	int rc = getaddrinfo(r->host, r->port, &hints, &found);
+	int n;
 
-	if (rc != 0 || n < 0) {
-		snprintf(reason, len, "%s", rc ? gai_strerror(rc) : "out of memory");
-		if (rc == 0)
-			freeaddrinfo(found);
+	if (!to)
 		return false;
-	}
-	for (const struct addrinfo *a = found; a && !sent; a = a->ai_next) {
-		AUTO_FD int fd = socket(a->ai_family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	n = asprintf(&message, "<%d>1 - - bmr - - - %s", SYSLOG_PRIORITY, text);
+	if (n >= 0) {
+		AUTO_FD int fd = socket(to->ai_family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 
-		sent = fd >= 0 && sendto(fd, message, (size_t)n, 0, a->ai_addr, a->ai_addrlen) == n;
+		sent = fd >= 0 &&
+		       sendto(fd, message, (size_t)n, 0, to->ai_addr, to->ai_addrlen) == n;
 	}
-	freeaddrinfo(found);
+	freeaddrinfo(to);
 	snprintf(reason, len, "cannot send to %s port %s", r->host, r->port);
 	return sent;
 }
@@ -135,20 +157,6 @@ static bool carry(struct bmr_report *r, const char *text, char *reason, size_t l
 }
 
 /* --- the thread --- */
-
-static void wait_ms(struct bmr_report *r, unsigned ms)
-{
-	struct timespec until;
-
-	clock_gettime(CLOCK_REALTIME, &until);
-	until.tv_sec += ms / 1000;
-	until.tv_nsec += (long)(ms % 1000) * 1000000L;
-	if (until.tv_nsec >= 1000000000L) {
-		until.tv_nsec -= 1000000000L;
-		until.tv_sec++;
-	}
-	pthread_cond_timedwait(&r->changed, &r->lock, &until);
-}
 
 /* Take the first line off the queue; NULL when the thread is to end. */
 static struct line *take(struct bmr_report *r)
@@ -175,7 +183,7 @@ static bool give_up_or_wait(struct bmr_report *r)
 
 	pthread_mutex_lock(&r->lock);
 	if (!r->give_up)
-		wait_ms(r, RETRY_MS);
+		bmr_cond_wait_ms(&r->changed, &r->lock, RETRY_MS);
 	give_up = r->give_up;
 	pthread_mutex_unlock(&r->lock);
 	return give_up;
@@ -217,6 +225,8 @@ static void free_report(struct bmr_report *r)
 	free(r->ca_file);
 	free(r->host);
 	free(r->port);
+	if (r->stop_fd >= 0)
+		close(r->stop_fd);
 	free(r);
 }
 
@@ -256,9 +266,10 @@ int bmr_report_open(const char *url, const char *ca_file, struct bmr_log *log,
 		return bmr_err_nomem(e, "reports");
 	r->last = &r->first;
 	r->log = log;
+	r->stop_fd = eventfd(0, EFD_CLOEXEC);
 	r->url = strdup(url);
 	r->ca_file = ca_file ? strdup(ca_file) : NULL;
-	if (!r->url || (ca_file && !r->ca_file)) {
+	if (r->stop_fd < 0 || !r->url || (ca_file && !r->ca_file)) {
 		free_report(r);
 		return bmr_err_nomem(e, "reports");
 	}
@@ -270,7 +281,7 @@ int bmr_report_open(const char *url, const char *ca_file, struct bmr_log *log,
 		                   url);
 	}
 	pthread_mutex_init(&r->lock, NULL);
-	pthread_cond_init(&r->changed, NULL);
+	bmr_cond_init(&r->changed);
 	rc = pthread_create(&r->thread, NULL, carrier_main, r);
 	if (rc != 0) {
 		free_report(r);
@@ -314,6 +325,11 @@ void bmr_report_send(struct bmr_report *r, const char *line)
 	pthread_mutex_unlock(&r->lock);
 }
 
+bool bmr_report_takes_long(const struct bmr_report *r)
+{
+	return r && !r->host;
+}
+
 void bmr_report_close(struct bmr_report *r, unsigned wait)
 {
 	struct timespec until;
@@ -324,13 +340,14 @@ void bmr_report_close(struct bmr_report *r, unsigned wait)
 	r->closing = true;
 	pthread_cond_broadcast(&r->changed);
 	pthread_mutex_unlock(&r->lock);
-	clock_gettime(CLOCK_REALTIME, &until);
+	clock_gettime(CLOCK_MONOTONIC, &until);
 	until.tv_sec += wait / 1000;
-	if (pthread_timedjoin_np(r->thread, NULL, &until) != 0) {
+	if (pthread_clockjoin_np(r->thread, NULL, CLOCK_MONOTONIC, &until) != 0) {
 		pthread_mutex_lock(&r->lock);
 		r->give_up = true;
 		pthread_cond_broadcast(&r->changed);
 		pthread_mutex_unlock(&r->lock);
+		eventfd_write(r->stop_fd, 1);
 		pthread_join(r->thread, NULL);
 	}
 	pthread_cond_destroy(&r->changed);

@@ -10,6 +10,8 @@
 #ifndef BMR_AGENT_REPORT_H
 #define BMR_AGENT_REPORT_H
 
+#include <stdbool.h>
+
 struct bmr_err;
 struct bmr_log;
 struct bmr_report;
@@ -22,7 +24,11 @@ int bmr_report_open(const char *url, const char *ca_file, struct bmr_log *log,
 /* Queue one line, which is copied.  Never blocks.  r may be NULL. */
 void bmr_report_send(struct bmr_report *r, const char *line);
 
-/* Wait at most wait_ms for the queue to be delivered, then end the thread.  NULL is allowed. */
+/* Can a line be longer than a datagram?  false if r is NULL. */
+bool bmr_report_takes_long(const struct bmr_report *r);
+
+/* Wait at most wait_ms (by a clock that is never set) for the queue to be delivered, then end the
+ * thread, which takes up to a second more.  NULL is allowed. */
 void bmr_report_close(struct bmr_report *r, unsigned wait_ms);
 
 #endif

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "agent/console.h"
+#include "base/cleanup.h"
 #include "base/err.h"
 #include "base/log.h"
 #include "transport/sink.h"
@@ -15,18 +16,21 @@
 /* Wakes the thread of signals so that it can be joined. */
 #define END_SIGNAL SIGUSR1
 
-static void write_log_file(struct bmr_session *s, const char *line)
+static void keep_line(struct bmr_session *s, const char *line)
 {
 	struct timespec t;
 	struct tm tm;
 	char when[32];
+	char dated[1200];
 
-	if (!s->log_file)
-		return;
 	clock_gettime(CLOCK_REALTIME, &t);
 	gmtime_r(&t.tv_sec, &tm);
 	strftime(when, sizeof when, "%FT%TZ", &tm);
-	fprintf(s->log_file, "%s %s\n", when, line);
+	snprintf(dated, sizeof dated, "%s %s", when, line);
+	bmr_tail_add(&s->tail, dated);
+	if (!s->log_file)
+		return;
+	fprintf(s->log_file, "%s\n", dated);
 	fflush(s->log_file);
 }
 
@@ -34,7 +38,7 @@ static void write_line(void *ctx, enum bmr_log_level level, const char *line)
 {
 	struct bmr_session *s = ctx;
 
-	write_log_file(s, line);
+	keep_line(s, line);
 	bmr_screen_say(s->screen, line);
 	if (level == BMR_LOG_NOTICE)
 		bmr_events_text(s->events, "notice", "text", line);
@@ -104,6 +108,7 @@ static void free_outputs(struct bmr_session *s)
 	bmr_log_close(s->log);
 	if (s->log_file)
 		fclose(s->log_file);
+	bmr_tail_close(&s->tail);
 	pthread_mutex_destroy(&s->lock);
 }
 
@@ -113,6 +118,7 @@ int bmr_session_open(struct bmr_options *options, bool on_stderr, struct bmr_ses
 	memset(s, 0, sizeof *s);
 	s->options = options;
 	pthread_mutex_init(&s->lock, NULL);
+	bmr_tail_open(&s->tail);
 	if (open_outputs(s, on_stderr, e) < 0 || start_signals(s, e) < 0) {
 		free_outputs(s);
 		return -1;
@@ -163,12 +169,16 @@ int bmr_session_failed(struct bmr_session *s, const struct bmr_err *err)
 {
 	struct bmr_err copy = *err;
 	char title[sizeof copy.msg + 32];
+	AUTO_FREE char *log = NULL;
 
 	bmr_log_redact(s->log, copy.msg, sizeof copy.msg);
 	bmr_screen_unwatch(s->screen);
-	bmr_events_send(s->events, "failed", add_failure, &copy);
 	snprintf(title, sizeof title, "bmr: failed: %s", copy.msg);
-	write_log_file(s, title);
+	keep_line(s, title);
+	log = bmr_tail_copy(&s->tail);
+	if (log)
+		bmr_events_log(s->events, log);
+	bmr_events_send(s->events, "failed", add_failure, &copy);
 	bmr_screen_say(s->screen, title);
 	return bmr_err_exit_code(copy.code);
 }

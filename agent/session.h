@@ -14,6 +14,7 @@
 #include "agent/events.h"
 #include "agent/options.h"
 #include "agent/screen.h"
+#include "agent/tail.h"
 
 struct bmr_err;
 struct bmr_log;
@@ -26,7 +27,8 @@ struct bmr_session {
 	struct bmr_log *log;
 	struct bmr_screen *screen;
 	struct bmr_events *events;
-	FILE *log_file;   /* NULL: none */
+	FILE *log_file; /* NULL: none */
+	struct bmr_tail tail;
 	atomic_bool stop; /* set by SIGINT, SIGTERM, SIGHUP; a second one ends at once */
 	pthread_t signals;
 	pthread_mutex_t lock;      /* guards source and sink */
@@ -49,7 +51,8 @@ void bmr_session_log_to(struct bmr_session *s, const char *path);
 void bmr_session_set_source(struct bmr_session *s, struct bmr_source *source);
 void bmr_session_set_sink(struct bmr_session *s, struct bmr_sink *sink);
 
-/* Say a failure on the screen, in the log and as the last event.  Returns the exit code. */
+/* Say a failure on the screen, in the log and as the last event; a report server gets the end of the
+ * log before it.  Returns the exit code. */
 int bmr_session_failed(struct bmr_session *s, const struct bmr_err *err);
 
 #endif
