@@ -100,14 +100,14 @@ FORCE:
 # --- the medium ---
 
 boot := $(BUILD)/boot
-medium_options := $(if $(SHELL_ON_TTY2),--shell) $(if $(FIRMWARE),--firmware $(FIRMWARE)) \
+medium_options := $(if $(SHELL_ON_TTY2),--shell $(SHELL_ON_TTY2)) $(if $(FIRMWARE),--firmware $(FIRMWARE)) \
 	$(foreach cpio,$(EXTRA_CPIO),--extra-cpio $(cpio))
 
 # As it was given: $${mac} is the agent's to replace, and a quote is not the shell's.
 cmdline := $(if $(value CMDLINE),--cmdline '$(subst ','\'',$(value CMDLINE))')
 
 # The build gives its files the time of the source, which is earlier than what they are made from.
-$(boot)/initrd.img: $(BUILD)/bmr $(BUILD)/medium-options $(EXTRA_CPIO) $(shell find initramfs -type f)
+$(boot)/initrd.img: $(BUILD)/bmr $(BUILD)/medium-options $(EXTRA_CPIO) $(wildcard $(SHELL_ON_TTY2)) $(shell find initramfs -type f)
 	initramfs/build --bmr $(BUILD)/bmr --out $(boot) $(medium_options)
 	touch $@
 
@@ -233,7 +233,7 @@ distclean:
 help:
 	@echo 'make              build/bmr'
 	@echo 'make iso          build/bmr.iso: boots BIOS, UEFI and Secure Boot, from CD or stick'
-	@echo '                  CMDLINE="..." SHELL_ON_TTY2=1 FIRMWARE=pkg,... EXTRA_CPIO=file'
+	@echo '                  CMDLINE="..." SHELL_ON_TTY2=hashfile FIRMWARE=pkg,... EXTRA_CPIO=file'
 	@echo 'make netboot      build/netboot/: all that a boot server serves; SERVER=ADDRESS CMDLINE="..."'
 	@echo 'sudo make demo    everything once, from nothing: restore and boot a Debian in QEMU'
 	@echo 'sudo make check   install what is needed, build, and run all tests'

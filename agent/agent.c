@@ -201,8 +201,10 @@ static int run_shell(struct agent *a, struct bmr_err *e)
 	if (access(SHELL_MARK, F_OK) != 0)
 		return bmr_err_set(e, BMR_E_USAGE, 0,
 		                   "this medium was built without a shell: build one with "
-		                   "'make iso SHELL_ON_TTY2=1'");
-	bmr_screen_say(a->session.screen, "the shell is on tty2: press Alt-F2, then Enter");
+		                   "'make iso SHELL_ON_TTY2=FILE', with the hash of a "
+		                   "password in it");
+	bmr_screen_say(a->session.screen,
+	               "the shell is on tty2: press Alt-F2 and type its password");
 	a->session.options->params.finish = BMR_FINISH_HOLD;
 	return 0;
 }

@@ -98,13 +98,15 @@ static bool post(struct bmr_report *r, const char *text, char *reason, size_t le
 	CURL *c = curl_easy_init();
 	struct curl_slist *headers = NULL;
 	CURLcode rc = CURLE_OUT_OF_MEMORY;
+	char detail[CURL_ERROR_SIZE] = "";
 
 	headers = curl_slist_append(headers, "Content-Type: application/x-ndjson");
 	if (c && headers) {
 		set_options(c, r, headers, text);
+		curl_easy_setopt(c, CURLOPT_ERRORBUFFER, detail);
 		rc = curl_easy_perform(c);
 	}
-	snprintf(reason, len, "%s", curl_easy_strerror(rc));
+	snprintf(reason, len, "%.*s", (int)len - 1, *detail ? detail : curl_easy_strerror(rc));
 	curl_slist_free_all(headers);
 	curl_easy_cleanup(c);
 	return rc == CURLE_OK;

@@ -63,12 +63,13 @@ static void tell_shell(struct bmr_menu *m)
 {
 	bool has = access(SHELL_MARK, F_OK) == 0;
 
-	bmr_menu_ok(m, bmr_menu_ui_page(
-			       "Shell",
-			       has ? "The shell is on tty2: press Alt-F2 at the machine's own "
-				     "keyboard, then Enter."
-				   : "This medium was built without a shell: build one with 'make "
-				     "iso SHELL_ON_TTY2=1'."));
+	bmr_menu_ok(m,
+	            bmr_menu_ui_page(
+			    "Shell",
+			    has ? "The shell is on tty2: press Alt-F2 at the machine's own "
+				  "keyboard, and type its password."
+				: "This medium was built without a shell: build one with 'make "
+				  "iso SHELL_ON_TTY2=FILE', with the hash of a password in it."));
 }
 
 /* --- leaving --- */
