@@ -298,7 +298,7 @@ static void table_is_whole(void **state)
 	for (size_t i = 0; i < count; i++) {
 		assert_true(*table[i].help);
 		assert_true(*table[i].argument);
-		assert_true(strspn(table[i].scope, "ARVIDCM") == strlen(table[i].scope));
+		assert_true(strspn(table[i].scope, "ARVIDCMS") == strlen(table[i].scope));
 		assert_int_equal(strcmp(table[i].kind, "CHOICE") == 0, table[i].choices != NULL);
 	}
 }
