@@ -104,7 +104,7 @@ static const struct {
 	{"Verify    is an image whole? does a disk hold it?", bmr_menu_verify, false},
 	{"Disks     what is there, and what may be written", show_disks, false},
 	{"Network   addresses; bring it up", bmr_menu_network, false},
-	{"Shell     where it is", tell_shell, true},
+	{"Shell     how to get one", tell_shell, true},
 };
 
 #define ENTRIES (sizeof entries / sizeof *entries)
@@ -121,8 +121,8 @@ static bool main_menu(struct bmr_menu *m, size_t *at)
 			items[count++] = entries[i].text;
 	items[count] = m->session->live ? "Leave     reboot or power off" : "Leave";
 	if (!bmr_menu_ok(m, bmr_menu_ui_list("Main menu",
-	                                     "Nothing is written before you have "
-	                                     "typed the word that a disk asks for.",
+	                                     "No disk is overwritten before you have "
+	                                     "typed the end of its serial.",
 	                                     items, count + 1, &chosen)))
 		return m->session->live && !m->lost; /* Esc: nowhere to go back to */
 	*at = chosen;

@@ -123,6 +123,15 @@ static bool ask_file(struct bmr_menu *m, bool reading, struct bmr_target_info *t
 	return false;
 }
 
+/* The bar starts there, and not at the live system's own loop device. */
+static size_t first_taken(const struct bmr_judgement *judgements, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		if (judgements[i].verdict == BMR_VERDICT_OK)
+			return i;
+	return 0;
+}
+
 /* One look at the list.  0: taken; 1: look again; -1: back. */
 static int show_disks(struct bmr_menu *m, const char *title, const struct bmr_disk_list *list,
                       const struct bmr_judgement *judgements, bool reading, bool file,
@@ -131,7 +140,7 @@ static int show_disks(struct bmr_menu *m, const char *title, const struct bmr_di
 	AUTO_FREE char(*rows)[ROW_SIZE] = calloc(list->count + 1, sizeof *rows);
 	AUTO_FREE const char **items = calloc(list->count + 2, sizeof *items);
 	size_t count = list->count;
-	size_t chosen = 0;
+	size_t chosen = first_taken(judgements, count);
 
 	if (!rows || !items)
 		return -1;
@@ -143,8 +152,8 @@ static int show_disks(struct bmr_menu *m, const char *title, const struct bmr_di
 		items[count++] = "A file: type its path";
 	items[count++] = "Look again";
 	if (!bmr_menu_ok(m, bmr_menu_ui_list(title,
-	                                     "Name, size, model, serial, and what it holds or why "
-	                                     "it cannot be taken.",
+	                                     "Name, size, model, serial, what it holds. "
+	                                     "NO: Enter says the reason.",
 	                                     items, count, &chosen)))
 		return -1;
 	if (chosen == count - 1)
