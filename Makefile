@@ -127,7 +127,7 @@ netboot: $(boot)/initrd.img
 
 # --- tests ---
 
-.PHONY: unit integration asan tsan vm fuzz lint fixtures
+.PHONY: unit integration reliability soak asan tsan vm fuzz lint fixtures
 fixtures: $(fixtures)
 
 unit: $(unit_tests)
@@ -135,6 +135,14 @@ unit: $(unit_tests)
 
 integration: $(OUT)/bmr $(fixtures)
 	BMR=$(CURDIR)/$(OUT)/bmr FIX=$(CURDIR)/$(OUT)/fixtures tests/run-integration $(if $(CASES),'$(CASES)')
+
+# Faults by the thousand, and one table of what came of them; soak: round after round, for an hour.
+SOAK_MINUTES ?= 60
+run_reliability = BMR=$(CURDIR)/$(OUT)/bmr FIX=$(CURDIR)/$(OUT)/fixtures tests/run-reliability
+reliability: $(OUT)/bmr $(fixtures)
+	$(run_reliability) $(CASES:%='%')
+soak: $(OUT)/bmr $(fixtures)
+	$(run_reliability) --soak $(SOAK_MINUTES) $(CASES:%='%')
 
 # Address and undefined-behaviour sanitizers over unit and integration tests, but for 270 and 300:
 # how much memory is taken and what is on the medium are the plain build's.
@@ -237,6 +245,7 @@ help:
 	@echo 'make netboot      build/netboot/: all that a boot server serves; SERVER=ADDRESS CMDLINE="..."'
 	@echo 'sudo make demo    everything once, from nothing: restore and boot a Debian in QEMU'
 	@echo 'sudo make check   install what is needed, build, and run all tests'
+	@echo 'make reliability  thousands of faults, one table; make soak: for SOAK_MINUTES=60'
 	@echo 'make unit | integration | asan | tsan | vm | fuzz | lint      one kind; CASES=regex'
 	@echo 'make fuzz-long    an hour each; fuzz-coverage: which lines they reach'
 	@echo 'make bench        bmr against other pipelines, as ratios; ROUNDS=5 SIZE=4G'

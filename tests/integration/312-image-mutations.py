@@ -1,1 +1,0 @@
-311-image-mutations.py
