@@ -376,9 +376,9 @@ bool bmr_target_reread_table(struct bmr_target *t, unsigned timeout_ms, const ch
 		free(r);
 		return false;
 	}
-	clock_gettime(CLOCK_REALTIME, &until);
+	clock_gettime(CLOCK_MONOTONIC, &until);
 	until.tv_sec += timeout_ms / 1000;
-	if (pthread_timedjoin_np(thread, NULL, &until) != 0) {
+	if (pthread_clockjoin_np(thread, NULL, CLOCK_MONOTONIC, &until) != 0) {
 		pthread_detach(thread);
 		*reason = "the kernel did not answer in time";
 		return false;
