@@ -36,14 +36,15 @@ static void add_content(const struct bmr_image *i, struct bmr_json *j)
 	bmr_json_number(j, "partitions", i->layout.partitions);
 }
 
-/* With keys the signature comes first; what it is found to be is said, and what the image is, too. */
+/* With keys the signature comes first; what it is found to be is said, and what the image is, too: but
+ * not in the live system, where nothing is unpacked that nobody signed. */
 static int inspect(struct bmr_job *job, char *refusal, size_t len, struct bmr_err *e)
 {
 	if (!job->trust)
 		return bmr_image_inspect(job->source, &job->image, e);
 	if (bmr_job_inspect(job, e) == 0)
 		return 0;
-	if (e->code != BMR_E_REFUSED)
+	if (e->code != BMR_E_REFUSED || job->session->live)
 		return -1;
 	snprintf(refusal, len, "%s", e->msg);
 	return bmr_image_inspect(job->source, &job->image, e);
@@ -65,7 +66,7 @@ static void print_json(const struct bmr_job *job, const struct bmr_manifest *alo
 	                          : bmr_format_name(i->format));
 	if (*refusal)
 		bmr_json_text(&j, "signature_refused", refusal);
-	else if (job->trust)
+	else if (job->trust && !alone)
 		bmr_job_signer_json(&job->signer, &j);
 	if (!alone)
 		add_content(i, &j);
@@ -88,7 +89,7 @@ static void print_text(const struct bmr_job *job, const struct bmr_manifest *alo
 	fprintf(out, "identity   %s\n", bmr_source_identity(job->source));
 	if (*refusal)
 		fprintf(out, "signature  NOT accepted: %s\n", refusal);
-	else if (job->trust)
+	else if (job->trust && !alone)
 		fprintf(out, "signed by  %s\n", bmr_signer_text(&job->signer, text, sizeof text));
 	if (alone)
 		fprintf(out, "format     the manifest of a bmr image\n");
@@ -135,7 +136,7 @@ int bmr_info_print(struct bmr_session *s, const char *urls, FILE *out, struct bm
 	    bmr_credentials_load(&s->options->params, s->log, e) == 0 &&
 	    bmr_source_open_any(urls, &job.source_options, &job.source, e) == 0 &&
 	    (inspect(&job, refusal, sizeof refusal, e) == 0 ||
-	     is_manifest_alone(job.source, &alone)))
+	     (!(job.trust && s->live) && is_manifest_alone(job.source, &alone))))
 		rc = 0;
 	if (rc == 0 && s->options->json)
 		print_json(&job, alone, refusal, out);

@@ -104,7 +104,7 @@ static void announce_image(struct bmr_job *job)
 		bmr_screen_fact(job->session->screen, "signed by",
 		                bmr_signer_text(&job->signer, text, sizeof text));
 	bmr_events_send(job->session->events, "image", add_image, job);
-	if (!job->image.has_checksum && !job->image.manifest && !job->has_sha256)
+	if (!job->image.has_checksum && !job->image.manifest && !job->has_sha256 && !job->trust)
 		bmr_log_say(job->session->log, BMR_LOG_NOTICE,
 		            "this %s image carries no checksum of its content: damage on its way "
 		            "cannot be seen; give sha256=",

@@ -49,13 +49,14 @@ static int read_key(const struct bmr_options *o, struct bmr_secret *secret, stru
 	char text[BMR_MINISIGN_KEY_MOST + 1];
 	char password[PASSWORD_SIZE];
 	size_t len;
-	int rc;
+	int rc = 0;
 
 	if (!o->key)
 		return bmr_err_set(e, BMR_E_USAGE, 0, "--key=FILE is needed; see --help");
-	if (o->password_file && read_password(o->password_file, password, e) < 0)
-		return -1;
-	rc = read_text(o->key, "secret key", text, sizeof text, &len, e);
+	if (o->password_file)
+		rc = read_password(o->password_file, password, e);
+	if (rc == 0)
+		rc = read_text(o->key, "secret key", text, sizeof text, &len, e);
 	if (rc == 0)
 		rc = bmr_secret_parse(text, len, o->password_file ? password : NULL, secret, e);
 	explicit_bzero(text, sizeof text);
@@ -174,6 +175,7 @@ int bmr_sign_image(struct bmr_session *session, const char *url, struct bmr_err 
 	int rc;
 
 	if (check_words(session->options, e) < 0 ||
+	    bmr_credentials_hide(url, session->log, e) < 0 ||
 	    bmr_credentials_load(&session->options->params, session->log, e) < 0 ||
 	    read_key(session->options, &secret, e) < 0)
 		return -1;

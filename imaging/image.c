@@ -352,8 +352,12 @@ static int inspect(struct bmr_source *source, struct bmr_image *image, struct bm
 	uint8_t file[BMR_FORMAT_HEAD];
 	size_t file_len;
 
-	if (bmr_source_read(source, file, sizeof file, 0, &file_len, e) < 0 ||
-	    bmr_format_detect(file, file_len, &image->format, e) < 0 ||
+	if (bmr_source_read(source, file, sizeof file, 0, &file_len, e) < 0)
+		return -1;
+	if (image->manifest && !bmr_load_is_bmr(file, file_len))
+		return bmr_err_set(e, BMR_E_DATA, 0,
+		                   "it is not the image any more whose signature was right");
+	if (bmr_format_detect(file, file_len, &image->format, e) < 0 ||
 	    read_declared_size(source, file, file_len, image, e) < 0 ||
 	    read_layout(source, image, e) < 0)
 		return -1;
@@ -379,13 +383,8 @@ static int open_image(struct bmr_source *source, struct bmr_manifest *signed_man
 	memset(image, 0, sizeof *image);
 	image->manifest = signed_manifest;
 	image->file_size = bmr_source_size(source);
-	if (inspect(source, image, e) == 0) {
-		if (!signed_manifest || image->is_bmr)
-			return 0;
-		bmr_err_set(e, BMR_E_DATA, 0,
-		            "it is not the image any more whose signature was "
-		            "right");
-	}
+	if (inspect(source, image, e) == 0)
+		return 0;
 	bmr_image_clear(image);
 	return bmr_err_while(e, "looking at '%s'", bmr_source_name(source));
 }

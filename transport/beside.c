@@ -25,11 +25,20 @@ static int beside_file(const char *path, const char *name, char **out, struct bm
 	return 0;
 }
 
-static int beside_url(const char *url, const char *name, char **out, struct bmr_err *e)
+/* Where its path ends: of other schemes '?' is a character of a name. */
+static size_t path_end_of(const char *url, enum bmr_url_scheme scheme)
+{
+	bool has_query = scheme == BMR_URL_HTTP || scheme == BMR_URL_HTTPS || scheme == BMR_URL_NFS;
+
+	return has_query ? strcspn(url, "?#") : strlen(url);
+}
+
+static int beside_url(const char *url, enum bmr_url_scheme scheme, const char *name, char **out,
+                      struct bmr_err *e)
 {
 	const struct bmr_url_variable variable = {"name", name};
 	AUTO_FREE char *escaped = NULL;
-	size_t path_end = strcspn(url, "?#");
+	size_t path_end = path_end_of(url, scheme);
 	size_t len = path_end;
 
 	while (len > 0 && url[len - 1] != '/')
@@ -53,7 +62,7 @@ int bmr_beside_url(const char *url, const char *name, char **out, struct bmr_err
 	if (rc == 0 && parsed.scheme == BMR_URL_FILE)
 		rc = beside_file(parsed.path, name, &made, e);
 	else if (rc == 0)
-		rc = beside_url(url, name, &made, e);
+		rc = beside_url(url, parsed.scheme, name, &made, e);
 	bmr_url_clear(&parsed);
 	if (rc < 0)
 		return -1;
@@ -63,9 +72,13 @@ int bmr_beside_url(const char *url, const char *name, char **out, struct bmr_err
 
 int bmr_beside_suffix(const char *url, const char *suffix, char **out, struct bmr_err *e)
 {
-	/* A query belongs to the server; a path has none. */
-	size_t len = strstr(url, "://") ? strcspn(url, "?#") : strlen(url);
+	struct bmr_url parsed;
+	size_t len;
 
+	if (bmr_url_parse(url, &parsed, e) < 0)
+		return -1;
+	len = path_end_of(url, parsed.scheme);
+	bmr_url_clear(&parsed);
 	if (asprintf(out, "%.*s%s%s", (int)len, url, suffix, url + len) < 0)
 		return bmr_err_nomem(e, "a URL");
 	return 0;

@@ -368,13 +368,23 @@ int bmr_source_open(const char *url, const struct bmr_source_options *options,
 	return bmr_source_open_ops(NULL, url, options, out, e);
 }
 
-/* As who opened s, unless the options say who. */
+/* As who opened s, unless the options say who; with its query. */
 static int open_like(const struct bmr_source *s, const char *url,
                      const struct bmr_source_options *options, struct bmr_source **out,
                      struct bmr_err *e)
 {
 	struct bmr_source_options own = {0};
+	bool http = s->url.scheme == BMR_URL_HTTP || s->url.scheme == BMR_URL_HTTPS;
+	AUTO_FREE char *with_query = NULL;
 
+	/* It is a secret as often as not, and so is not in url.safe. */
+	if (http && s->url.query && *s->url.query) {
+		if (asprintf(&with_query, "%s?%s", url, s->url.query) < 0) {
+			with_query = NULL;
+			return bmr_err_nomem(e, "a URL");
+		}
+		url = with_query;
+	}
 	if (options)
 		own = *options;
 	if (!own.credentials.user && !own.credentials.password)

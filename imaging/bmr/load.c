@@ -329,7 +329,10 @@ int bmr_load_judged(struct bmr_source *source, bmr_load_judge *judge, void *ctx,
 	int rc;
 
 	if (!bmr_source_seekable(source) || bmr_source_size(source) == BMR_SOURCE_SIZE_UNKNOWN)
-		return bmr_err_set(e, BMR_E_BUG, 0, "a manifest is looked for in a stream");
+		return bmr_err_set(e, BMR_E_SOURCE, 0,
+		                   "'%s': a manifest is read from the end of its image, and this "
+		                   "server does not send parts of a file",
+		                   bmr_source_name(source));
 	rc = open_file(&f, source, e);
 	if (rc == 0)
 		rc = load(&f, judge, ctx, out, e);

@@ -19,15 +19,6 @@ static bool may_have_one(const struct bmr_image *image)
 	                            image->format == BMR_FORMAT_RAW);
 }
 
-/* The query of an nfs URL says how to mount; any other's is part of the name. */
-static char *url_of(const char *image)
-{
-	size_t len = strncmp(image, "nfs://", 6) == 0 ? strcspn(image, "?") : strlen(image);
-	char *url;
-
-	return asprintf(&url, "%.*s.manifest%s", (int)len, image, image + len) < 0 ? NULL : url;
-}
-
 static bool packed_as(const struct bmr_manifest *m, enum bmr_format format)
 {
 	switch (m->head.pack) {
@@ -57,7 +48,7 @@ static int check_fits(const struct bmr_manifest *m, const struct bmr_image *imag
 	return 0;
 }
 
-static int load(const char *url, const struct bmr_source_options *options,
+static int load(const struct bmr_source *of, const struct bmr_source_options *options,
                 const struct bmr_image *image, struct bmr_manifest **out, struct bmr_err *e)
 {
 	struct bmr_source_options quiet = *options;
@@ -68,33 +59,31 @@ static int load(const char *url, const struct bmr_source_options *options,
 	quiet.retries = 1;
 	if (quiet.timeout_ms == 0 || quiet.timeout_ms > PATIENCE_MS)
 		quiet.timeout_ms = PATIENCE_MS;
-	if (bmr_source_open(url, &quiet, &source, e) < 0)
+	if (bmr_source_open_suffix(of, ".manifest", &quiet, &source, e) < 0)
 		return e->code == BMR_E_NOMEM ? -1 : 0;
 	rc = bmr_load_sidecar(source, image->file_size, out, e);
-	bmr_source_close(source);
 	if (rc == 0 && check_fits(*out, image, e) < 0) {
 		bmr_manifest_free(*out);
 		*out = NULL;
 		rc = -1;
 	}
-	if (rc == 0 || e->code == BMR_E_NOMEM || e->code == BMR_E_STOPPED)
-		return rc;
-	bmr_log_say(options->log, BMR_LOG_NOTICE, "'%s' is left aside: %s", url, e->msg);
-	return 0;
+	if (rc < 0 && e->code != BMR_E_NOMEM && e->code != BMR_E_STOPPED) {
+		bmr_log_say(options->log, BMR_LOG_NOTICE, "'%s' is left aside: %s",
+		            bmr_source_name(source), e->msg);
+		rc = 0;
+	}
+	bmr_source_close(source);
+	return rc;
 }
 
 int bmr_sidecar_find(struct bmr_source *source, const struct bmr_source_options *options,
                      struct bmr_image *image, struct bmr_err *e)
 {
-	AUTO_FREE char *url = NULL;
 	struct bmr_manifest *found = NULL;
 
 	if (!may_have_one(image))
 		return 0;
-	url = url_of(bmr_source_name(source));
-	if (!url)
-		return bmr_err_nomem(e, "the name of a manifest");
-	if (load(url, options, image, &found, e) < 0)
+	if (load(source, options, image, &found, e) < 0)
 		return -1;
 	if (!found)
 		return 0;

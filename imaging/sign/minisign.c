@@ -109,12 +109,14 @@ static int verify(const struct bmr_minisign_key *key, const uint8_t *signature, 
 	EVP_PKEY *point =
 		EVP_PKEY_new_raw_public_key(EVP_PKEY_ED25519, NULL, key->point, sizeof key->point);
 	EVP_MD_CTX *ctx = EVP_MD_CTX_new();
-	int good = 0;
+	bool ready = point && ctx && EVP_DigestVerifyInit(ctx, NULL, NULL, NULL, point) == 1;
+	int good = ready ? EVP_DigestVerify(ctx, signature, BMR_MINISIGN_SIGNATURE_SIZE, data, len)
+	                 : 0;
 
-	if (point && ctx && EVP_DigestVerifyInit(ctx, NULL, NULL, NULL, point) == 1)
-		good = EVP_DigestVerify(ctx, signature, BMR_MINISIGN_SIGNATURE_SIZE, data, len);
 	EVP_MD_CTX_free(ctx);
 	EVP_PKEY_free(point);
+	if (!ready)
+		return bmr_err_nomem(e, "a signature");
 	return good == 1 ? 0 : refuse(e, what);
 }
 

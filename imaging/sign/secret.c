@@ -73,11 +73,12 @@ static int unlock(uint8_t *raw, const char *password, struct bmr_err *e)
 		return wrong(e, "this secret key's password would take too much memory or time");
 	good = EVP_PBE_scrypt(password, strlen(password), raw + SALT_AT, SALT_SIZE, cost.n, cost.r,
 	                      cost.p, 2 * MEMORY_MOST, stream, sizeof stream);
+	if (good != 1)
+		return bmr_err_nomem(e, "a secret key's password (scrypt needs up to 1 GiB)");
 	for (size_t i = 0; i < sizeof stream; i++)
 		raw[HIDDEN_AT + i] ^= stream[i];
 	OPENSSL_cleanse(stream, sizeof stream);
-	return good == 1 ? 0
-	                 : bmr_err_nomem(e, "a secret key's password (scrypt needs up to 1 GiB)");
+	return 0;
 }
 
 /* --- the file --- */

@@ -6,6 +6,7 @@
 
 #include "base/cleanup.h"
 #include "base/err.h"
+#include "base/log.h"
 #include "base/size.h"
 #include "imaging/bmr/load.h"
 #include "imaging/bmr/manifest.h"
@@ -158,8 +159,11 @@ int bmr_signed_file(struct bmr_source *source, const struct bmr_trust *trust,
 	if (!sig)
 		return bmr_err_nomem(e, "a signature");
 	/* First what takes no time. */
-	if (fetch(source, BMR_SIGNED_FILE, options, sig, e) < 0 || pin(source, hash, e) < 0 ||
-	    bmr_trust_check(trust, sig, hash, true, signer, e) < 0)
+	if (fetch(source, BMR_SIGNED_FILE, options, sig, e) < 0 ||
+	    bmr_trust_knows(trust, sig, e) < 0)
+		return while_checking(source, e);
+	bmr_log_say(options->log, BMR_LOG_INFO, "reading the whole image to check its signature");
+	if (pin(source, hash, e) < 0 || bmr_trust_check(trust, sig, hash, true, signer, e) < 0)
 		return while_checking(source, e);
 	return 0;
 }

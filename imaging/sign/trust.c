@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "base/cleanup.h"
 #include "base/err.h"
@@ -80,17 +81,25 @@ static bool next_word(struct bmr_sign_line *line, struct bmr_sign_line *word)
 
 /* --- files --- */
 
+/* After a failure to open: is there nothing of that name?  A link that leads nowhere is not nothing. */
+static bool is_absent(const char *path)
+{
+	struct stat st;
+
+	return errno == ENOENT && lstat(path, &st) < 0 && errno == ENOENT;
+}
+
 /* All of a small file; *len is most + 1 if it has more.  1: there is none. */
 static int read_small(const char *path, size_t most, char **out, size_t *len, struct bmr_err *e)
 {
 	FILE *file = fopen(path, "re");
 	AUTO_FREE char *data = NULL;
-	int failed;
+	int failed = errno;
 
-	if (!file && errno == ENOENT)
+	if (!file && is_absent(path))
 		return 1;
 	if (!file)
-		return bmr_err_set(e, BMR_E_REFUSED, errno, "cannot open '%s'", path);
+		return bmr_err_set(e, BMR_E_REFUSED, failed, "cannot open '%s'", path);
 	data = malloc(most + 1);
 	*len = data ? fread(data, 1, most + 1, file) : 0;
 	failed = ferror(file) ? errno : 0;
@@ -139,14 +148,15 @@ static bool is_key_name(const char *name)
 static int add_keys(struct bmr_trust *t, const char *folder, struct bmr_err *e)
 {
 	DIR *dir = opendir(folder);
+	int failed = errno;
 	struct dirent *entry;
 	bool others = false;
 	int rc = 0;
 
-	if (!dir && errno == ENOENT)
+	if (!dir && is_absent(folder))
 		return 0;
 	if (!dir)
-		return bmr_err_set(e, BMR_E_REFUSED, errno, "cannot open '%s'", folder);
+		return bmr_err_set(e, BMR_E_REFUSED, failed, "cannot open '%s'", folder);
 	while (rc == 0 && (errno = 0, entry = readdir(dir)) != NULL) {
 		if (is_key_name(entry->d_name))
 			rc = add_key(t, folder, entry->d_name, e);
@@ -329,34 +339,38 @@ static int take_comment(const char *comment, struct bmr_signer *signer, struct b
 
 /* --- judging --- */
 
+int bmr_trust_knows(const struct bmr_trust *t, const struct bmr_minisign *sig, struct bmr_err *e)
+{
+	char id[BMR_MINISIGN_ID_TEXT_SIZE];
+
+	bmr_minisign_id_text(sig->id, id);
+	for (size_t i = 0; i < t->revoked_count; i++)
+		if (memcmp(t->revoked[i], sig->id, sizeof sig->id) == 0)
+			return bmr_err_set(e, BMR_E_REFUSED, 0,
+			                   "it is signed by key %s, which is revoked", id);
+	for (size_t i = 0; i < t->key_count; i++)
+		if (memcmp(t->keys[i].key.id, sig->id, sizeof sig->id) == 0)
+			return 0;
+	return bmr_err_set(e, BMR_E_REFUSED, 0, "it is signed by key %s, which is not trusted here",
+	                   id);
+}
+
 /* An id is a name and no proof: two keys may have the same, so each is tried. */
 static int find_key(const struct bmr_trust *t, const struct bmr_minisign *sig, const uint8_t *hash,
                     struct bmr_signer *signer, struct bmr_err *e)
 {
-	bmr_err_set(e, BMR_E_REFUSED, 0, "it is signed by key %s, which is not trusted here",
-	            bmr_minisign_id_text(sig->id, signer->key));
+	bmr_minisign_id_text(sig->id, signer->key);
 	for (size_t i = 0; i < t->key_count; i++) {
 		if (memcmp(t->keys[i].key.id, sig->id, sizeof sig->id) != 0)
 			continue;
-		if (bmr_minisign_verify(&t->keys[i].key, sig, hash, e) < 0)
-			continue;
-		snprintf(signer->name, sizeof signer->name, "%s", t->keys[i].name);
-		return 0;
+		if (bmr_minisign_verify(&t->keys[i].key, sig, hash, e) == 0) {
+			snprintf(signer->name, sizeof signer->name, "%s", t->keys[i].name);
+			return 0;
+		}
+		if (e->code == BMR_E_NOMEM)
+			return -1;
 	}
 	return -1;
-}
-
-static int check_revoked(const struct bmr_trust *t, const struct bmr_minisign *sig,
-                         struct bmr_err *e)
-{
-	char id[BMR_MINISIGN_ID_TEXT_SIZE];
-
-	for (size_t i = 0; i < t->revoked_count; i++)
-		if (memcmp(t->revoked[i], sig->id, sizeof sig->id) == 0)
-			return bmr_err_set(e, BMR_E_REFUSED, 0,
-			                   "it is signed by key %s, which is revoked",
-			                   bmr_minisign_id_text(sig->id, id));
-	return 0;
 }
 
 /* The highest line of its series; else of "*". */
@@ -396,7 +410,7 @@ int bmr_trust_check(const struct bmr_trust *t, const struct bmr_minisign *sig,
                     struct bmr_signer *signer, struct bmr_err *e)
 {
 	memset(signer, 0, sizeof *signer);
-	if (check_revoked(t, sig, e) < 0 || find_key(t, sig, hash, signer, e) < 0 ||
+	if (bmr_trust_knows(t, sig, e) < 0 || find_key(t, sig, hash, signer, e) < 0 ||
 	    take_comment(sig->comment, signer, e) < 0)
 		return -1;
 	return floor ? check_floor(t, signer, e) : 0;

@@ -41,6 +41,10 @@ struct bmr_signer { /* a signature that was found right */
 int bmr_trust_load(const char *folder, struct bmr_trust **out, struct bmr_err *e);
 void bmr_trust_free(struct bmr_trust *t);
 
+/* Does the key that it names count?  Says nothing of the signature: it is asked before what takes long.
+ * Errors: BMR_E_REFUSED. */
+int bmr_trust_knows(const struct bmr_trust *t, const struct bmr_minisign *sig, struct bmr_err *e);
+
 /* Is this the signature of that hash by a key that counts, and (floor) is the serial high enough?
  * *signer is filled where it is.  Errors: BMR_E_REFUSED, BMR_E_NOMEM. */
 int bmr_trust_check(const struct bmr_trust *t, const struct bmr_minisign *sig,

@@ -44,14 +44,14 @@ tail -n 1 "$WORK/events" | grep -q '"already":true,.*"zeroed":0,.*"written":0,' 
 [ "$(stat -c %Y.%y "$WORK/disk")" = "$before" ] || fail "the disk was written"
 # One byte differs: one chunk, the first MiB and nothing else is written.
 rm "$WORK/events"
-printf x | dd of="$WORK/disk" bs=1 seek=5000000 conv=notrunc status=none
+flip "$WORK/disk" 5000000
 run 0 restore "$img.zst" "$WORK/disk" --compare=hash --events="$WORK/events"
 same "$WORK/disk" "$img"
 tail -n 1 "$WORK/events" | grep -q '"zeroed":0,.*"written":1048576,' || fail "not one chunk"
 echo "compare=hash: nothing, and one chunk, is written"
 
 # verify sees a difference, and where.
-printf y | dd of="$WORK/disk" bs=1 seek=7000000 conv=notrunc status=none
+flip "$WORK/disk" 7000000
 run 74 verify "$img.xz" "$WORK/disk"
 says "1 of 24 MiB differ, the first at byte 7000000 (sector 13671)"
 

@@ -58,7 +58,7 @@ for format in gz zst xz lz4 bz2; do
 	done
 	# A byte in the middle of the data.
 	cp "$img.$format" "$WORK/flipped"
-	printf '\125\252' | dd of="$WORK/flipped" bs=1 seek=$((size / 2)) conv=notrunc status=none
+	flip "$WORK/flipped" $((size / 2))
 	broken "damaged" "$WORK/flipped"
 done
 echo "cut, a tail of garbage, a wrong byte: 65 in every format, LBA 0 is zero"
@@ -72,7 +72,7 @@ echo "another digest than expected: 65, the disk is as it was"
 
 # Nothing but the digest can see damage in a raw image: the opposite of all of the above.
 cp "$img" "$WORK/flipped"
-printf '\125\252' | dd of="$WORK/flipped" bs=1 seek=3000000 conv=notrunc status=none
+flip "$WORK/flipped" 3000000
 run 0 restore "$WORK/flipped" "$WORK/new"
 says "carries no checksum"
 kept "not the expected" "$WORK/flipped" --sha256="$digest"

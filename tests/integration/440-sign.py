@@ -395,6 +395,14 @@ def no_keys(case, sig):
     shutil.rmtree(case["trust"])
     case["trust"].mkdir()
 
+@attack(says="cannot open '.*revoked'")
+def revoked_leads_nowhere(case, sig):
+    (case["trust"] / "revoked").symlink_to("none")
+
+@attack(says="cannot open '.*floor'")
+def floor_leads_nowhere(case, sig):
+    (case["trust"] / "floor").symlink_to("none")
+
 @attack(says="'.*revoked', line 2, is not")
 def damaged_revoked(case, sig):
     (case["trust"] / "revoked").write_text("\n0123\n")
@@ -617,6 +625,9 @@ def who_signed():
         fail(f"info: {said}")
     if run(BMR, "verify", trust, case["disk.gz"]).returncode != 77:
         fail("verify: a signature that is none")
+    said = must(BMR, "info", trust, case["disk.zst.manifest"])
+    if "signed by" in said or "manifest of a bmr image" not in said:
+        fail(f"info of a manifest, which nobody looked up a signature of: {said}")
     if b"signed by" not in run(BMR, "verify", trust, case["disk.zst"]).stderr:
         fail("verify: who signed is not said")
     case.done()
@@ -630,12 +641,13 @@ class Evil(http.server.BaseHTTPRequestHandler):
     turns_at = None     # from this request of the image on it sends other bytes
     other = None        # of the image: the other bytes
     served = 0
+    query = ""          # without it nothing is given
     folder = None
 
     def do_GET(self):
-        name = self.path.strip("/")
+        name, _, query = self.path.strip("/").partition("?")
         path = Evil.folder / name
-        if not path.is_file():
+        if not path.is_file() or query != Evil.query:
             self.send_error(404)
             return
         data = path.read_bytes()
@@ -712,7 +724,12 @@ def evil_server():
     caught = sum(turns(case, url, name, other) for name, other in (
         ("disk.raw", lambda data: data[:MIB - 7] + b"evil" + data[MIB - 3:]),
         ("disk.zst", lambda data: gzip_of_size(b"evil" * (len(CONTENT) // 4), len(data)))))
-    Evil.turns_at, Evil.ranges = None, False
+    Evil.turns_at, Evil.query = None, "token=canary"
+    case.target.write_bytes(OLD)
+    done = case.restore(f"{url}/disk.zst?token=canary")
+    if done.returncode != 0 or case.target.read_bytes() != CONTENT or b"canary" in done.stderr:
+        fail(f"signature behind the image's query: {done.returncode}: {done.stderr.decode()}")
+    Evil.query, Evil.ranges = "", False
     case.target.write_bytes(OLD)
     refused("a server without ranges", case, case.restore(f"{url}/disk.zst"),
             "does not send parts", (77,))
@@ -748,7 +765,12 @@ def system_attacks():
     if done.returncode != 0 or case.target.read_bytes() != CONTENT:
         fail(f"keys of the system: {done.returncode}: {done.stderr.decode()}")
     case.done()
-    count = 0
+    case = Case()
+    done = run("unshare", "-rm", "sh", "-c", "mount -t tmpfs none /etc/bmr && "
+               'ln -s none /etc/bmr/trust.d && exec "$@"', "sh", BMR, "restore", case["disk.zst"], case.target)
+    refused("keys of the system, the folder leads nowhere", case, done, "cannot open '/etc/bmr/trust.d'",
+            (77,))
+    count = 1
     line = "bmr.image={image} bmr.target=auto bmr.overwrite=any {more}"
     for name, says, code, prepare, words in (
             ("unsigned", "No such file", 77, "unsign", ["restore", "{image}", "{target}"]),

@@ -49,6 +49,13 @@ fail() {
 	exit 1
 }
 
+# flip FILE OFFSET: another byte there than before.
+flip() {
+	was=$(od -An -tu1 -j "$2" -N 1 "$1")
+	# shellcheck disable=SC2059 # the number is meant for printf
+	printf "\\$(printf %o $((was ^ 1)))" | dd of="$1" bs=1 seek="$2" conv=notrunc status=none
+}
+
 need() {
 	for program in "$@"; do
 		command -v "$program" >/dev/null || skip "$program is not installed"

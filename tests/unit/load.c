@@ -309,7 +309,7 @@ static void test_source_fails(void **state)
 	fake.stream = true;
 	assert_int_equal(fake_image_source(&fake, 100000, 3, &s, &err), 0);
 	assert_int_equal(bmr_load_manifest(s, &m, &err), -1);
-	assert_int_equal(err.code, BMR_E_BUG);
+	assert_int_equal(err.code, BMR_E_SOURCE);
 	bmr_source_close(s);
 	bmr_file_free(&f);
 }
