@@ -47,6 +47,7 @@ struct bmr_report {
 	unsigned count;
 	bool closing; /* no more lines will come; end when the queue is empty */
 	bool give_up; /* end now */
+	bool ended;   /* the thread does nothing more */
 	bool complained;
 };
 
@@ -210,6 +211,10 @@ static void *carrier_main(void *arg)
 		}
 		free(l);
 	}
+	pthread_mutex_lock(&r->lock);
+	r->ended = true;
+	pthread_cond_broadcast(&r->changed);
+	pthread_mutex_unlock(&r->lock);
 	return NULL;
 }
 
@@ -334,24 +339,20 @@ bool bmr_report_takes_long(const struct bmr_report *r)
 
 void bmr_report_close(struct bmr_report *r, unsigned wait)
 {
-	struct timespec until;
+	uint64_t until = bmr_clock_ms() + wait;
 
 	if (!r)
 		return;
 	pthread_mutex_lock(&r->lock);
 	r->closing = true;
 	pthread_cond_broadcast(&r->changed);
+	while (!r->ended && bmr_clock_left(until) > 0)
+		bmr_cond_wait_ms(&r->changed, &r->lock, (unsigned)bmr_clock_left(until));
+	r->give_up = true;
+	pthread_cond_broadcast(&r->changed);
 	pthread_mutex_unlock(&r->lock);
-	clock_gettime(CLOCK_MONOTONIC, &until);
-	until.tv_sec += wait / 1000;
-	if (pthread_clockjoin_np(r->thread, NULL, CLOCK_MONOTONIC, &until) != 0) {
-		pthread_mutex_lock(&r->lock);
-		r->give_up = true;
-		pthread_cond_broadcast(&r->changed);
-		pthread_mutex_unlock(&r->lock);
-		eventfd_write(r->stop_fd, 1);
-		pthread_join(r->thread, NULL);
-	}
+	eventfd_write(r->stop_fd, 1);
+	pthread_join(r->thread, NULL);
 	pthread_cond_destroy(&r->changed);
 	pthread_mutex_destroy(&r->lock);
 	free_report(r);

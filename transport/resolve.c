@@ -5,6 +5,7 @@
 #include <poll.h>
 #include <pthread.h>
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -17,8 +18,9 @@
 /* Belongs to the look-up's thread and to the one that waits; the last to leave frees it. */
 struct lookup {
 	atomic_int users;
-	int done_fd; /* readable when the fields below are filled */
-	int rc;      /* of getaddrinfo */
+	int done_fd;      /* readable when done */
+	atomic_bool done; /* the fields below are filled */
+	int rc;           /* of getaddrinfo */
 	char address[NI_MAXHOST];
 	char host[];
 };
@@ -43,6 +45,7 @@ static void *look_up(void *arg)
 		                    sizeof l->address, NULL, 0, NI_NUMERICHOST);
 	if (found)
 		freeaddrinfo(found);
+	atomic_store(&l->done, true);
 	eventfd_write(l->done_fd, 1);
 	leave(l);
 	return NULL;
@@ -74,7 +77,7 @@ static int await(struct lookup *l, uint64_t deadline, int stop_fd, char *address
 	} while (n < 0 && errno == EINTR);
 	if (fds[1].revents)
 		return bmr_err_set(e, BMR_E_STOPPED, 0, "stopped");
-	if (!fds[0].revents)
+	if (!atomic_load(&l->done))
 		return bmr_err_set(e, BMR_E_NET, 0, "no name server answers for host '%s'",
 		                   l->host);
 	if (l->rc != 0)
