@@ -267,16 +267,23 @@ static int start(struct http *h, uint64_t off, size_t len, struct http_answer *a
 	return rc;
 }
 
+/* Is the answer about an image of this size and identity?  code: of the error if not. */
+static int check_same(const struct http *h, const struct http_answer *a, uint64_t size,
+                      const char *identity, enum bmr_errc code, struct bmr_err *e)
+{
+	if (a->total == size && strcmp(a->identity, identity) == 0)
+		return 0;
+	return bmr_err_set(e, code, 0, "the image '%s' changed on the server: was %s, is %s",
+	                   h->place->url->safe, identity, a->identity);
+}
+
 static int restart(struct http *h, uint64_t off, size_t len, struct bmr_err *e)
 {
 	struct http_answer a = {.end = UINT64_MAX};
 
 	if (start(h, off, len, &a, e) < 0)
 		return -1;
-	if (a.total == h->conn.size && strcmp(a.identity, h->conn.identity) == 0)
-		return 0;
-	return bmr_err_set(e, BMR_E_DATA, 0, "the image '%s' changed on the server: was %s, is %s",
-	                   h->place->url->safe, h->conn.identity, a.identity);
+	return check_same(h, &a, h->conn.size, h->conn.identity, BMR_E_DATA, e);
 }
 
 /* The next n bytes, or fewer at the end of the transfer.  dst NULL: skip them. */
@@ -397,7 +404,8 @@ static int probe_ranges(struct http *h, struct http_answer *a, struct bmr_err *e
 	if (start(h, 1, WINDOW_LEAST, &second, e) < 0)
 		return -1;
 	a->partial = second.partial;
-	return 0;
+	/* Nothing of it was used yet: another try will do. */
+	return check_same(h, &second, a->total, a->identity, BMR_E_NET, e);
 }
 
 static int learn(struct http *h, uint64_t off, struct bmr_err *e)
