@@ -11,6 +11,7 @@
 
 #include "base/cleanup.h"
 #include "base/err.h"
+#include "base/text.h"
 #include "imaging/sign/lines.h"
 
 #define SYSTEM_KEYS "/etc/bmr/trust.d"
@@ -418,11 +419,12 @@ int bmr_trust_check(const struct bmr_trust *t, const struct bmr_minisign *sig,
 
 char *bmr_signer_text(const struct bmr_signer *signer, char *buf, size_t len)
 {
-	int n = snprintf(buf, len, "key %s (%s)", signer->key, signer->name);
+	struct bmr_text t = bmr_text_in(buf, len);
 
-	if (*signer->series && n > 0 && (size_t)n < len)
-		n += snprintf(buf + n, len - (size_t)n, ", series %s", signer->series);
-	if (signer->has_serial && n > 0 && (size_t)n < len)
-		snprintf(buf + n, len - (size_t)n, ", serial %" PRIu64, signer->serial);
+	bmr_text_add(&t, "key %s (%s)", signer->key, signer->name);
+	if (*signer->series)
+		bmr_text_add(&t, ", series %s", signer->series);
+	if (signer->has_serial)
+		bmr_text_add(&t, ", serial %" PRIu64, signer->serial);
 	return buf;
 }
