@@ -34,6 +34,13 @@ static FILE *open_private(const char *path, struct bmr_err *e)
 	return f;
 }
 
+static int check_private(const char *path, struct bmr_err *e)
+{
+	AUTO_FILE FILE *f = open_private(path, e);
+
+	return f ? 0 : -1;
+}
+
 /* One line "name=value"; what a parameter said already stays. */
 static int take_line(struct bmr_params *p, char *line, struct bmr_err *e)
 {
@@ -125,14 +132,14 @@ int bmr_credentials_hide(const char *urls, struct bmr_log *log, struct bmr_err *
 
 int bmr_credentials_load(struct bmr_params *p, struct bmr_log *log, struct bmr_err *e)
 {
-	const char *const urls[] = {p->image, p->config, p->base, p->seed, p->report};
+	const char *const urls[] = {p->image, p->config, p->base, p->seed, p->report, p->proxy};
 
 	if (p->password && bmr_log_add_secret(log, p->password, e) < 0)
 		return -1;
 	for (size_t i = 0; i < sizeof urls / sizeof *urls; i++)
 		if (bmr_credentials_hide(urls[i], log, e) < 0)
 			return -1;
-	if (p->credentials && read_file(p, e) < 0)
+	if ((p->netrc && check_private(p->netrc, e) < 0) || (p->credentials && read_file(p, e) < 0))
 		return -1;
 	return p->password ? bmr_log_add_secret(log, p->password, e) : 0;
 }

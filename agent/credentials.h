@@ -14,7 +14,8 @@ int bmr_credentials_hide(const char *urls, struct bmr_log *log, struct bmr_err *
 /* If params say credentials=FILE, read user=, password= and domain= from it, one a line, as
  * mount.cifs(8) has them; what params say themselves wins.  Every secret, also one in a URL of
  * params, is told to the log, whatever this returns.
- * Errors: BMR_E_USAGE: no such file, readable by others (mode & 077), an unknown line. */
+ * Errors: BMR_E_USAGE: no such file, also of netrc=; readable by others (mode & 077); an unknown
+ * line. */
 int bmr_credentials_load(struct bmr_params *params, struct bmr_log *log, struct bmr_err *e);
 
 #endif

@@ -55,6 +55,8 @@ void bmr_job_source_options(struct bmr_session *session, struct bmr_source_optio
 		.retries = p->retries,
 		.rate = p->rate,
 		.ca_file = p->cafile,
+		.netrc_file = p->netrc,
+		.proxy = p->proxy,
 	};
 }
 

@@ -78,7 +78,7 @@ static int warn_of_passwords(struct reading *r)
 	                                     "does not") < 0)
 		return -1;
 	if (has_password(p->image) || has_password(p->config) || has_password(p->report) ||
-	    has_password(p->base) || has_password(p->seed))
+	    has_password(p->base) || has_password(p->seed) || has_password(p->proxy))
 		return bmr_params_notice(p, r->e,
 		                         "a URL holds a password: /proc/cmdline and the boot "
 		                         "server's files show it; bmr.credentials= does not");

@@ -116,7 +116,9 @@ static int status_fault(long status, const struct bmr_place *place, struct bmr_e
 		                   "'%s': no such file on the server (HTTP %ld)", name, status);
 	case 407:
 		return bmr_err_set(e, BMR_E_SOURCE, 0,
-		                   "'%s': the proxy wants a password (HTTP 407)", name);
+		                   "'%s': the proxy wants a user name and a password, or others "
+		                   "(HTTP 407); see bmr.proxy",
+		                   name);
 	case 416:
 		return bmr_err_set(e, BMR_E_DATA, 0,
 		                   "'%s' no longer has the bytes asked for (HTTP 416): the image "
@@ -151,6 +153,17 @@ static int certificate_fault(const char *name, const char *detail, struct bmr_er
 	                   name, detail, today);
 }
 
+/* What a proxy says instead of opening a tunnel (RFC 9110, 9.3.6). */
+static int tunnel_fault(long status, const struct bmr_place *place, struct bmr_err *e)
+{
+	const char *name = place->url->safe;
+
+	if (status == 407)
+		return status_fault(status, place, e);
+	return bmr_err_set(e, status >= 500 ? BMR_E_NET : BMR_E_SOURCE, 0,
+	                   "'%s': the proxy opens no way there (HTTP %ld)", name, status);
+}
+
 /* The handshake fails for good if the other side says so or is no TLS server; else it was cut. */
 static int handshake_fault(const char *name, const char *detail, struct bmr_err *e)
 {
@@ -176,7 +189,8 @@ static int network_fault(CURL *easy, const struct bmr_place *place, const char *
 	long sys = 0;
 
 	curl_easy_getinfo(easy, CURLINFO_OS_ERRNO, &sys);
-	if (sys)
+	/* A proxy, or the server that we were sent to, is named in the detail alone. */
+	if (sys && strstr(detail, place->url->host))
 		return bmr_err_set(e, BMR_E_NET, (int)sys, "'%s' does not answer",
 		                   place->url->safe);
 	return bmr_err_set(e, BMR_E_NET, 0, "'%s' does not answer: %s", place->url->safe, detail);
@@ -187,10 +201,14 @@ int bmr_http_fault(CURL *easy, CURLcode result, const struct bmr_place *place, c
 {
 	const char *name = place->url->safe;
 	long code = 0;
+	long tunnel = 0;
 
 	if (!*detail)
 		detail = curl_easy_strerror(result);
 	curl_easy_getinfo(easy, CURLINFO_RESPONSE_CODE, &code);
+	curl_easy_getinfo(easy, CURLINFO_HTTP_CONNECTCODE, &tunnel);
+	if (tunnel >= 300)
+		return tunnel_fault(tunnel, place, e);
 	switch (result) {
 	case CURLE_HTTP_RETURNED_ERROR:
 		return status_fault(code, place, e);

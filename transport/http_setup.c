@@ -53,6 +53,41 @@ static void set_login(CURL *easy, const struct bmr_place *place)
 	                 place->credentials.password ? place->credentials.password : "");
 }
 
+/* libcurl would take one without a port to have 1080, and one without a scheme for http. */
+static bool is_proxy(const char *text)
+{
+	static const CURLUPart parts[] = {CURLUPART_SCHEME, CURLUPART_HOST, CURLUPART_PORT,
+	                                  CURLUPART_PATH};
+	static const size_t count = sizeof parts / sizeof *parts;
+	char *part[sizeof parts / sizeof *parts] = {NULL};
+	CURLU *url = curl_url();
+	bool good = url && curl_url_set(url, CURLUPART_URL, text, 0) == CURLUE_OK;
+
+	for (size_t i = 0; good && i < count; i++)
+		good = curl_url_get(url, parts[i], &part[i], 0) == CURLUE_OK;
+	good = good && (strcmp(part[0], "http") == 0 || strcmp(part[0], "https") == 0) &&
+	       strcmp(part[3], "/") == 0;
+	for (size_t i = 0; i < count; i++)
+		curl_free(part[i]);
+	curl_url_cleanup(url);
+	return good;
+}
+
+/* ftp has none: what an HTTP proxy makes of it has neither size nor offset. */
+static int set_proxy(CURL *easy, const struct bmr_place *place, struct bmr_err *e)
+{
+	const char *text = place->options->proxy;
+
+	if (place->url->scheme == BMR_URL_FTP || (text && strcmp(text, "none") == 0))
+		text = "";
+	else if (text && !is_proxy(text))
+		return bmr_err_set(e, BMR_E_USAGE, 0,
+		                   "the proxy '%s' is not of the form http://host:port", text);
+	if (text && curl_easy_setopt(easy, CURLOPT_PROXY, text) != CURLE_OK) /* copies it */
+		return bmr_err_nomem(e, "a proxy's address");
+	return 0;
+}
+
 static void set_protocols(CURL *easy, enum bmr_url_scheme scheme)
 {
 	curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, scheme == BMR_URL_FTP ? "ftp" : "http,https");
@@ -70,7 +105,7 @@ static void set_protocols(CURL *easy, enum bmr_url_scheme scheme)
 int bmr_http_prepare(CURL *easy, const struct bmr_place *place, const char *suffix, char *detail,
                      struct bmr_err *e)
 {
-	if (set_url(easy, place->url, suffix, e) < 0)
+	if (set_url(easy, place->url, suffix, e) < 0 || set_proxy(easy, place, e) < 0)
 		return -1;
 	set_protocols(easy, place->url->scheme);
 	set_trust(easy, place->options);

@@ -9,8 +9,9 @@
 
 #define BMR_HTTP_BUFFER_SIZE (256L * 1024)
 
-/* Set address (the place's URL with `suffix` behind its path), trust, login, redirects and limits.
- * detail: CURL_ERROR_SIZE bytes that live as long as easy.  Errors: BMR_E_NOMEM. */
+/* Set address (the place's URL with `suffix` behind its path), proxy, trust, login, redirects and
+ * limits.  detail: CURL_ERROR_SIZE bytes that live as long as easy.
+ * Errors: BMR_E_USAGE (the proxy's address), BMR_E_NOMEM. */
 int bmr_http_prepare(CURL *easy, const struct bmr_place *place, const char *suffix, char *detail,
                      struct bmr_err *e);
 
