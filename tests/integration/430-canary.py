@@ -306,6 +306,10 @@ class Test:
         home.mkdir()
         (home / ".netrc").write_text(f"machine {HOST} login user password {CANARY}\n")
         old, os.environ["HOME"] = os.environ.get("HOME", "/"), str(home)
+        self.run("a proxy's password", "restore", f"--proxy=http://u:{QUOTED}@{HOST}:1", "--retries=1",
+                 "--timeout=1", http.url("raw.img"), "disk", codes=(69,))
+        self.run("a proxy that is none", "restore", f"--proxy=http://u:{QUOTED}@{HOST}:1/x",
+                 http.url("raw.img"), "disk", codes=(64,), expect=b"***")
         try:
             self.run("netrc", "restore", http.url("raw.img"), "disk", codes=(69,), expect=b"401")
         finally:
@@ -401,7 +405,7 @@ def main():
         if not any(b"smb" in name for name in test.workers):
             test.fail(f"no SMB worker was seen: {test.workers}")
         print("ways: URL (http smb ftp), credentials file, bmr.password, PING's Passwd, bmr.config "
-              "and a file it fetched, bmr.report, base, capture, netrc, menu")
+              "and a file it fetched, bmr.report, base, capture, proxy, netrc, menu")
         print(f"{test.count} runs, {test.places} places looked at, children: "
               f"{sorted(name.decode() for name in test.workers)}")
 
