@@ -220,14 +220,21 @@ int bmr_job_check_target(struct bmr_job *job, const struct bmr_target_info *targ
 	return bmr_restore_check(&job->image, target, e);
 }
 
+/* A disk is known by its serial: names change from one start to the next. */
 void bmr_job_show_target(struct bmr_job *job, const struct bmr_target_info *target)
 {
 	char size[BMR_BYTES_TEXT_SIZE];
 	char text[400];
+	struct bmr_disk disk = {0};
+	struct bmr_err ignored;
+	bool named = !target->is_file && bmr_disk_read(NULL, target->dev, &disk, &ignored) == 0 &&
+	             *disk.serial;
 
-	snprintf(text, sizeof text, "%s  %s", target->path,
+	snprintf(text, sizeof text, "%s%s%s  %s", target->path, named ? "  serial " : "",
+	         named ? disk.serial : "",
 	         target->is_new ? "a new file"
 	                        : bmr_job_bytes_text(target->size, size, sizeof size));
+	bmr_disk_clear(&disk);
 	bmr_screen_fact(job->session->screen, "target", text);
 }
 
