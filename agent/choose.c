@@ -224,11 +224,8 @@ static int choose(struct bmr_session *s, const struct bmr_select_rules *rules, b
 	}
 	if (rc == 0) {
 		announce(s, found.disk, reading);
-		rc = bmr_target_look(found.disk->path, target, e);
+		rc = bmr_target_look_disk(found.disk, target, e);
 	}
-	if (rc == 0 && (target->dev != found.disk->dev || target->sequence != found.disk->sequence))
-		rc = bmr_err_set(e, BMR_E_REFUSED, 0, "'%s' was exchanged while it was looked at",
-		                 found.disk->path);
 	look_clear(&found);
 	return rc;
 }

@@ -85,13 +85,14 @@ static bool take_disk(struct bmr_menu *m, const struct bmr_disk *chosen, struct 
 	struct bmr_err err = {0};
 
 	/* The list is freed: the disk is read again, and must be the same one. */
-	if (bmr_target_look(chosen->path, target, &err) < 0 ||
+	if (bmr_target_look_disk(chosen, target, &err) < 0 ||
 	    bmr_disk_read(NULL, target->dev, disk, &err) < 0) {
-		bmr_menu_error(m, "This disk cannot be read", &err);
+		bmr_menu_error(
+			m, err.code == BMR_E_REFUSED ? "Another disk" : "This disk cannot be read",
+			&err);
 		return false;
 	}
-	if (target->dev == chosen->dev && target->sequence == chosen->sequence &&
-	    strcmp(disk->serial, chosen->serial) == 0)
+	if (strcmp(disk->serial, chosen->serial) == 0)
 		return true;
 	bmr_disk_clear(disk);
 	bmr_err_set(&err, BMR_E_REFUSED, 0, "'%s' was exchanged in the meantime", chosen->path);

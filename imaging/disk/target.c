@@ -20,6 +20,7 @@
 #include "base/cleanup.h"
 #include "base/err.h"
 #include "base/size.h"
+#include "imaging/disk/disk.h"
 #include "imaging/restore/pipe.h"
 
 #ifndef BLKGETDISKSEQ /* Linux 5.15; Debian 12's headers have it, older ones do not */
@@ -92,6 +93,18 @@ int bmr_target_look(const char *path, struct bmr_target_info *info, struct bmr_e
 		return bmr_err_set(e, errno == ENOENT ? BMR_E_REFUSED : BMR_E_TARGET, errno,
 		                   "cannot open the target '%s'", path);
 	return look_at_fd(fd, info, e);
+}
+
+int bmr_target_look_disk(const struct bmr_disk *disk, struct bmr_target_info *info,
+                         struct bmr_err *e)
+{
+	if (bmr_target_look(disk->path, info, e) < 0)
+		return -1;
+	if (info->is_file || info->dev != disk->dev || info->sequence != disk->sequence ||
+	    info->size != disk->size)
+		return bmr_err_set(e, BMR_E_REFUSED, 0, "'%s' was exchanged while it was looked at",
+		                   disk->path);
+	return 0;
 }
 
 /* O_DIRECT where the file system under a file allows it; a block device always does. */

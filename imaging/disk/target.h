@@ -16,6 +16,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+struct bmr_disk;
 struct bmr_err;
 struct bmr_target;
 
@@ -33,6 +34,11 @@ struct bmr_target_info {
 /* Look at a path without changing it.  Errors: BMR_E_REFUSED (neither a block device nor a regular
  * file), BMR_E_TARGET. */
 int bmr_target_look(const char *path, struct bmr_target_info *info, struct bmr_err *e);
+
+/* The same by the path of a disk that was listed before (disk/disk.h), and is it still that one: by
+ * number, diskseq and size?  Errors: also BMR_E_REFUSED: it was exchanged since. */
+int bmr_target_look_disk(const struct bmr_disk *disk, struct bmr_target_info *info,
+                         struct bmr_err *e);
 
 /* Open for writing, exclusively.  A new file is created.  *out is closed by bmr_target_close.
  * Errors: BMR_E_REFUSED (busy: mounted, swap, LVM, md; read-only; no longer the disk that was

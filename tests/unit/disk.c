@@ -9,6 +9,7 @@
 #include "base/cleanup.h"
 #include "base/err.h"
 #include "imaging/disk/disk.h"
+#include "imaging/disk/target.h"
 #include "tests/fixtures/fake_machine.h"
 
 #include <sys/ioctl.h>
@@ -837,6 +838,98 @@ static void test_loop_read_error(void **state)
 	bmr_disk_clear(&disk);
 }
 
+/* The device is given another file of the same size, or of `size`: under its name there is now another
+ * disk. */
+static void exchange(const struct loop *l, off_t size)
+{
+	static const uint8_t old[4096] = {0xaa};
+	AUTO_FD int fd = -1;
+
+	assert_int_equal(run("losetup -d %s", l->device), 0);
+	unlink(l->file);
+	fd = open(l->file, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	assert_true(fd >= 0);
+	assert_int_equal(pwrite(fd, old, sizeof old, 0), sizeof old);
+	assert_int_equal(ftruncate(fd, size), 0);
+	assert_int_equal(run("losetup %s %s", l->device, l->file), 0);
+}
+
+static void expect_exchanged(int rc, const struct bmr_err *e)
+{
+	assert_int_equal(rc, -1);
+	assert_int_equal(e->code, BMR_E_REFUSED);
+	assert_non_null(strstr(e->msg, "exchanged"));
+}
+
+/* Between the list of disks, by which one is chosen, and the look at it. */
+static void test_loop_exchanged_after_choice(void **state)
+{
+	struct loop *l = *state;
+	struct bmr_target_info info;
+	struct bmr_disk disk;
+	struct bmr_err e;
+
+	need_loop(l);
+	disk = read_loop(l);
+	assert_int_equal(bmr_target_look_disk(&disk, &info, &e), 0);
+	exchange(l, 64 << 20);
+	expect_exchanged(bmr_target_look_disk(&disk, &info, &e), &e);
+	bmr_disk_clear(&disk);
+	disk = read_loop(l);
+	assert_int_equal(bmr_target_look_disk(&disk, &info, &e), 0);
+	disk.sequence--; /* each of the three is enough by itself */
+	expect_exchanged(bmr_target_look_disk(&disk, &info, &e), &e);
+	disk.sequence++;
+	disk.size -= 512;
+	expect_exchanged(bmr_target_look_disk(&disk, &info, &e), &e);
+	disk.size += 512;
+	disk.dev++;
+	expect_exchanged(bmr_target_look_disk(&disk, &info, &e), &e);
+	bmr_disk_clear(&disk);
+}
+
+/* Between the look and the opening for writing: nothing is written. */
+static void test_loop_exchanged_before_open(void **state)
+{
+	struct loop *l = *state;
+	struct bmr_target_info info;
+	struct bmr_target *target;
+	struct bmr_err e;
+	uint8_t first = 0;
+	off_t sizes[] = {64 << 20, 32 << 20};
+
+	need_loop(l);
+	for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+		assert_int_equal(bmr_target_look(l->device, &info, &e), 0);
+		exchange(l, sizes[i]);
+		expect_exchanged(bmr_target_open(&info, &target, &e), &e);
+		expect_exchanged(bmr_target_open_readonly(&info, &target, &e), &e);
+	}
+	AUTO_FD int fd = open(l->file, O_RDONLY | O_CLOEXEC);
+	assert_int_equal(pread(fd, &first, 1, 0), 1);
+	assert_int_equal(first, 0xaa);
+}
+
+/* On a machine that is not there: under the name of the chosen disk is a file now. */
+static void test_exchanged_for_a_file(void **state)
+{
+	struct fake *m = *state;
+	struct bmr_target_info info;
+	struct bmr_disk_list list;
+	struct bmr_err e;
+	FILE *f;
+
+	fake_disk(m, FAKE_ATA1, "sda", "8:0", FAKE_GIB);
+	list = list_of(&m->env);
+	assert_int_equal(list.count, 1);
+	snprintf(list.disks[0].path, sizeof list.disks[0].path, "%.40s/sda", m->dev);
+	f = fopen(list.disks[0].path, "w");
+	assert_non_null(f);
+	fclose(f);
+	expect_exchanged(bmr_target_look_disk(&list.disks[0], &info, &e), &e);
+	bmr_disk_list_clear(&list);
+}
+
 static void test_this_machine(void **state)
 {
 	struct bmr_disk_list list = list_of(NULL);
@@ -884,6 +977,9 @@ int main(void)
 		LOOPED(test_loop_exclusive),
 		LOOPED(test_loop_read_only),
 		LOOPED(test_loop_read_error),
+		LOOPED(test_loop_exchanged_after_choice),
+		LOOPED(test_loop_exchanged_before_open),
+		FAKED(test_exchanged_for_a_file),
 		cmocka_unit_test(test_this_machine),
 	};
 
