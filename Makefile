@@ -12,7 +12,7 @@ CC := gcc
 CLANG := clang
 
 folders := base cmdline transport imaging agent
-packages := zlib libisal libdeflate libzstd liblzma liblz4 libcurl libnfs smbclient blkid fdisk libcrypto libxxhash
+packages := zlib libisal libdeflate libzstd liblzma liblz4 libcurl libnfs smbclient blkid fdisk libssl libcrypto libxxhash
 # bzip2 has no .pc file in Debian.
 LDLIBS = $(shell pkg-config --libs $(packages)) -lbz2 -pthread $(menu_libs)
 # newt and the sixth of S-Lang that it uses, linked in: as shared libraries they would take 390 kB

@@ -43,7 +43,7 @@ struct http {
 	CURLM *multi;
 	CURL *easy;
 	bool ftp;
-	char detail[CURL_ERROR_SIZE];
+	struct bmr_http_detail detail;
 
 	/* The transfer under way. */
 	bool attached; /* easy is in multi */
@@ -96,7 +96,7 @@ static size_t receive(char *data, size_t one, size_t n, void *arg)
 
 static int fault(struct http *h, struct bmr_err *e)
 {
-	return bmr_http_fault(h->easy, h->result, h->place, h->detail, e);
+	return bmr_http_fault(h->easy, h->result, h->place, &h->detail, e);
 }
 
 /* Let libcurl do what it can without waiting. */
@@ -170,7 +170,7 @@ static void end_transfer(struct http *h)
 /* Send the request and wait for the head of the answer. */
 static int request(struct http *h, struct bmr_err *e)
 {
-	h->detail[0] = '\0';
+	h->detail = (struct bmr_http_detail){"", ""};
 	if (curl_multi_add_handle(h->multi, h->easy) != CURLM_OK)
 		return bmr_err_nomem(e, "a transfer");
 	h->attached = true;
@@ -412,7 +412,7 @@ static int learn(struct http *h, uint64_t off, struct bmr_err *e)
 {
 	struct http_answer a = {.end = UINT64_MAX};
 
-	if (bmr_http_prepare(h->easy, h->place, "", h->detail, e) < 0)
+	if (bmr_http_prepare(h->easy, h->place, "", &h->detail, e) < 0)
 		return -1;
 	curl_easy_setopt(h->easy, CURLOPT_WRITEFUNCTION, receive);
 	curl_easy_setopt(h->easy, CURLOPT_WRITEDATA, h);

@@ -7,6 +7,7 @@
 #include <strings.h>
 
 #include "base/err.h"
+#include "transport/http_setup.h"
 
 static const char *header(CURL *easy, const char *name)
 {
@@ -136,21 +137,24 @@ static int status_fault(long status, const struct bmr_place *place, struct bmr_e
 }
 
 /* A machine without a battery believes it is 1970: then every certificate is not yet valid. */
-static int certificate_fault(const char *name, const char *detail, struct bmr_err *e)
+static int certificate_fault(const char *name, const char *text, const char *validity,
+                             struct bmr_err *e)
 {
 	char today[32] = "";
 	time_t now = time(NULL);
 	struct tm tm;
 
-	if (!strstr(detail, "expired") && !strstr(detail, "not yet valid"))
+	if (!*validity)
 		return bmr_err_set(e, BMR_E_SOURCE, 0, "'%s': the server is not trusted: %s", name,
-		                   detail);
+		                   text);
 	if (gmtime_r(&now, &tm))
 		strftime(today, sizeof today, "%Y-%m-%d %H:%M", &tm);
-	return bmr_err_set(e, BMR_E_SOURCE, 0,
-	                   "'%s': the server is not trusted: %s; the clock of this machine says %s "
-	                   "UTC, is it right?",
-	                   name, detail, today);
+	return bmr_err_set(
+		e, BMR_E_SOURCE, 0,
+		"'%s': the server is not trusted: %s; the certificate %s, and the clock "
+		"of this machine says %s UTC: if that is wrong, set it in the firmware's "
+		"set-up, else the server needs another certificate",
+		name, text, validity, today);
 }
 
 /* What a proxy says instead of opening a tunnel (RFC 9110, 9.3.6). */
@@ -196,15 +200,14 @@ static int network_fault(CURL *easy, const struct bmr_place *place, const char *
 	return bmr_err_set(e, BMR_E_NET, 0, "'%s' does not answer: %s", place->url->safe, detail);
 }
 
-int bmr_http_fault(CURL *easy, CURLcode result, const struct bmr_place *place, const char *detail,
-                   struct bmr_err *e)
+int bmr_http_fault(CURL *easy, CURLcode result, const struct bmr_place *place,
+                   const struct bmr_http_detail *detail, struct bmr_err *e)
 {
 	const char *name = place->url->safe;
+	const char *text = *detail->text ? detail->text : curl_easy_strerror(result);
 	long code = 0;
 	long tunnel = 0;
 
-	if (!*detail)
-		detail = curl_easy_strerror(result);
 	curl_easy_getinfo(easy, CURLINFO_RESPONSE_CODE, &code);
 	curl_easy_getinfo(easy, CURLINFO_HTTP_CONNECTCODE, &tunnel);
 	if (tunnel >= 300)
@@ -213,34 +216,34 @@ int bmr_http_fault(CURL *easy, CURLcode result, const struct bmr_place *place, c
 	case CURLE_HTTP_RETURNED_ERROR:
 		return status_fault(code, place, e);
 	case CURLE_PEER_FAILED_VERIFICATION:
-		return certificate_fault(name, detail, e);
+		return certificate_fault(name, text, detail->validity, e);
 	case CURLE_SSL_CONNECT_ERROR:
-		return handshake_fault(name, detail, e);
+		return handshake_fault(name, text, e);
 	case CURLE_SSL_CACERT_BADFILE:
 		return bmr_err_set(e, BMR_E_SOURCE, 0, "cannot use the CA file '%s': %s",
 		                   place->options->ca_file ? place->options->ca_file : "(default)",
-		                   detail);
+		                   text);
 	case CURLE_TOO_MANY_REDIRECTS:
 		return bmr_err_set(e, BMR_E_SOURCE, 0, "'%s' redirects more than 5 times", name);
 	case CURLE_UNSUPPORTED_PROTOCOL:
 		return bmr_err_set(e, BMR_E_SOURCE, 0,
-		                   "'%s' redirects to where we must not follow: %s", name, detail);
+		                   "'%s' redirects to where we must not follow: %s", name, text);
 	case CURLE_LOGIN_DENIED:
 		return bmr_err_set(e, BMR_E_SOURCE, 0,
 		                   "'%s': the user name or the password is wrong", name);
 	case CURLE_REMOTE_FILE_NOT_FOUND:
 	case CURLE_REMOTE_ACCESS_DENIED:
 	case CURLE_FTP_COULDNT_RETR_FILE:
-		return ftp_fault(code, name, detail, e);
+		return ftp_fault(code, name, text, e);
 	case CURLE_PARTIAL_FILE:
 	case CURLE_GOT_NOTHING:
 	case CURLE_RECV_ERROR:
-		return bmr_err_set(e, BMR_E_NET, 0, "'%s' was cut off: %s", name, detail);
+		return bmr_err_set(e, BMR_E_NET, 0, "'%s' was cut off: %s", name, text);
 	case CURLE_OUT_OF_MEMORY: /* what libcurl 7.88 says of a head over its limit of 100 kB */
 		return bmr_err_set(e, BMR_E_SOURCE, 0,
 		                   "'%s': the head of the answer is too long, or memory is out",
 		                   name);
 	default:
-		return network_fault(easy, place, detail, e);
+		return network_fault(easy, place, text, e);
 	}
 }

@@ -11,6 +11,8 @@
 
 #include "transport/source_ops.h"
 
+struct bmr_http_detail;
+
 struct http_answer {
 	uint64_t first; /* offset of the first byte of the body */
 	uint64_t end;   /* offset behind its last byte; UINT64_MAX: it reaches to the end */
@@ -26,8 +28,8 @@ struct http_answer {
 int bmr_http_answer_read(CURL *easy, const char *name, uint64_t off, struct http_answer *answer,
                          struct bmr_err *e);
 
-/* Fill *e for a transfer that ended with `result`.  detail: libcurl's error buffer.  Returns -1. */
-int bmr_http_fault(CURL *easy, CURLcode result, const struct bmr_place *place, const char *detail,
-                   struct bmr_err *e);
+/* Fill *e for a transfer that ended with `result`.  Returns -1. */
+int bmr_http_fault(CURL *easy, CURLcode result, const struct bmr_place *place,
+                   const struct bmr_http_detail *detail, struct bmr_err *e);
 
 #endif

@@ -1,8 +1,12 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "transport/http_setup.h"
 
+#include <openssl/ssl.h>
+#include <openssl/x509.h>
+#include <openssl/x509_vfy.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 #include "base/cleanup.h"
 #include "base/err.h"
@@ -28,10 +32,54 @@ static int set_url(CURL *easy, const struct bmr_url *u, const char *suffix, stru
 	return 0;
 }
 
-static void set_trust(CURL *easy, const struct bmr_source_options *o)
+static void day_text(const ASN1_TIME *when, char buf[32])
+{
+	struct tm tm;
+
+	if (!ASN1_TIME_to_tm(when, &tm) || strftime(buf, 32, "%Y-%m-%d %H:%M", &tm) == 0)
+		snprintf(buf, 32, "an unreadable date");
+}
+
+/* OpenSSL asks this of each certificate of the chain.  Its verdict stays; libcurl says no more than
+ * that something has expired or is not yet valid, and not when. */
+static int note_validity(int good, X509_STORE_CTX *store)
+{
+	SSL *ssl = X509_STORE_CTX_get_ex_data(store, SSL_get_ex_data_X509_STORE_CTX_idx());
+	struct bmr_http_detail *detail = SSL_CTX_get_app_data(SSL_get_SSL_CTX(ssl));
+	X509 *certificate = X509_STORE_CTX_get_current_cert(store);
+	int why = X509_STORE_CTX_get_error(store);
+	char name[65] = "?";
+	char from[32];
+	char to[32];
+
+	if (good || !certificate ||
+	    (why != X509_V_ERR_CERT_HAS_EXPIRED && why != X509_V_ERR_CERT_NOT_YET_VALID))
+		return good;
+	X509_NAME_get_text_by_NID(X509_get_subject_name(certificate), NID_commonName, name,
+	                          sizeof name);
+	day_text(X509_get0_notBefore(certificate), from);
+	day_text(X509_get0_notAfter(certificate), to);
+	snprintf(detail->validity, sizeof detail->validity, "'%s' is valid from %s to %s", name,
+	         from, to);
+	return good;
+}
+
+/* CURLOPT_SSL_CTX_FUNCTION */
+static CURLcode watch_validity(CURL *easy, void *context, void *detail)
+{
+	(void)easy;
+	SSL_CTX_set_app_data((SSL_CTX *)context, detail);
+	SSL_CTX_set_verify(context, SSL_VERIFY_PEER, note_validity);
+	return CURLE_OK;
+}
+
+static void set_trust(CURL *easy, const struct bmr_source_options *o,
+                      struct bmr_http_detail *detail)
 {
 	curl_easy_setopt(easy, CURLOPT_SSL_VERIFYPEER, 1L);
 	curl_easy_setopt(easy, CURLOPT_SSL_VERIFYHOST, 2L);
+	curl_easy_setopt(easy, CURLOPT_SSL_CTX_FUNCTION, watch_validity);
+	curl_easy_setopt(easy, CURLOPT_SSL_CTX_DATA, detail);
 	if (!o->ca_file)
 		return;
 	curl_easy_setopt(easy, CURLOPT_CAINFO, o->ca_file);
@@ -102,13 +150,13 @@ static void set_protocols(CURL *easy, enum bmr_url_scheme scheme)
 	curl_easy_setopt(easy, CURLOPT_USERAGENT, "bmr");
 }
 
-int bmr_http_prepare(CURL *easy, const struct bmr_place *place, const char *suffix, char *detail,
-                     struct bmr_err *e)
+int bmr_http_prepare(CURL *easy, const struct bmr_place *place, const char *suffix,
+                     struct bmr_http_detail *detail, struct bmr_err *e)
 {
 	if (set_url(easy, place->url, suffix, e) < 0 || set_proxy(easy, place, e) < 0)
 		return -1;
 	set_protocols(easy, place->url->scheme);
-	set_trust(easy, place->options);
+	set_trust(easy, place->options, detail);
 	set_login(easy, place);
 	curl_easy_setopt(easy, CURLOPT_BUFFERSIZE, BMR_HTTP_BUFFER_SIZE);
 	curl_easy_setopt(easy, CURLOPT_UPLOAD_BUFFERSIZE, BMR_HTTP_BUFFER_SIZE);
@@ -116,6 +164,6 @@ int bmr_http_prepare(CURL *easy, const struct bmr_place *place, const char *suff
 	/* No SIGALRM in a program with threads; and no waiting for a name server at the end. */
 	curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
 	curl_easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L);
-	curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, detail);
+	curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, detail->text);
 	return 0;
 }

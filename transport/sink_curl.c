@@ -30,7 +30,7 @@ struct curl_drain {
 	bool ftp;
 	bool replace;
 	bool attached;
-	char detail[CURL_ERROR_SIZE];
+	struct bmr_http_detail detail;
 
 	/* What libcurl may take. */
 	const char *data;
@@ -115,7 +115,7 @@ static int drive(struct curl_drain *d, struct bmr_err *e)
 			return -1;
 	}
 	if (d->done && d->result != CURLE_OK)
-		return bmr_http_fault(d->easy, d->result, d->place, d->detail, e);
+		return bmr_http_fault(d->easy, d->result, d->place, &d->detail, e);
 	return 0;
 }
 
@@ -130,13 +130,13 @@ static void end_transfer(struct curl_drain *d)
 	d->done = false;
 	d->paused = false;
 	d->result = CURLE_OK;
-	d->detail[0] = '\0';
+	d->detail = (struct bmr_http_detail){"", ""};
 }
 
 static int begin_transfer(struct curl_drain *d, const char *suffix, struct bmr_err *e)
 {
 	end_transfer(d);
-	if (bmr_http_prepare(d->easy, d->place, suffix, d->detail, e) < 0)
+	if (bmr_http_prepare(d->easy, d->place, suffix, &d->detail, e) < 0)
 		return -1;
 	curl_easy_setopt(d->easy, CURLOPT_WRITEFUNCTION, drop);
 	return 0;
