@@ -1,25 +1,30 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # bmr - build, medium, tests.  `make help` lists the targets.
 
-BUILD := build
+# make ARCH=arm64: by Debian's cross compiler, into build/arm64 (docs/arm64.md).
+ARCH :=
+cross := $(if $(ARCH),$(shell dpkg-architecture -a$(ARCH) -qDEB_HOST_GNU_TYPE)-)
+BUILD := build$(ARCH:%=/%)
 # make V=1 shows the commands.
 Q := $(if $(V),,@)
 export BMR_CACHE ?= $(CURDIR)/build/cache
 export SOURCE_DATE_EPOCH ?= $(shell git log -1 --format=%ct 2>/dev/null || echo 1)
 VERSION := $(shell git describe --always --dirty 2>/dev/null || echo unknown)
 PREFIX ?= /usr/local
-CC := gcc
+CC := $(cross)gcc
+AR := $(cross)ar
+PKG_CONFIG := $(cross)pkg-config
 CLANG := clang
 
 folders := base cmdline transport imaging agent
 packages := zlib libisal libdeflate libzstd liblzma liblz4 libcurl libnfs smbclient blkid fdisk libssl libcrypto libxxhash
 # bzip2 has no .pc file in Debian.
-LDLIBS = $(shell pkg-config --libs $(packages)) -lbz2 -pthread $(menu_libs)
+LDLIBS = $(shell $(PKG_CONFIG) --libs $(packages)) -lbz2 -pthread $(menu_libs)
 # newt and the sixth of S-Lang that it uses, linked in: as shared libraries they would take 390 kB
 # of the medium instead of 70.  Their names stay inside: newt's trim_string would take the place of the
 # one in Samba's libraries.
 menu_libs := -Wl,-Bstatic -lnewt -lslang -Wl,-Bdynamic -Wl,--exclude-libs,libnewt.a:libslang.a -lm
-CPPFLAGS = -I. -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 $(shell pkg-config --cflags-only-I $(packages))
+CPPFLAGS = -I. -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 $(shell $(PKG_CONFIG) --cflags-only-I $(packages))
 WARNINGS := -Wall -Wextra -Wshadow -Wvla -Wformat=2 -Wstrict-prototypes -Wmissing-prototypes \
 	-Wundef -Wpointer-arith -Wwrite-strings -Wcast-qual $(if $(CI),-Werror)
 CFLAGS ?= -O2 -g
@@ -63,7 +68,7 @@ $(OUT)/bmr: $(objects)
 
 $(library): $(filter-out $(obj)/agent/main.o,$(objects))
 	$(Q)rm -f $@
-	$(Q)ar rcs $@ $^
+	$(Q)$(AR) rcs $@ $^
 
 $(obj)/%.o: %.c Makefile
 	@mkdir -p $(@D)
@@ -239,7 +244,7 @@ distclean:
 
 .PHONY: help
 help:
-	@echo 'make              build/bmr'
+	@echo 'make              build/bmr; ARCH=arm64: by the cross compiler'
 	@echo 'make iso          build/bmr.iso: boots BIOS, UEFI and Secure Boot, from CD or stick'
 	@echo '                  CMDLINE="..." SHELL_ON_TTY2=hashfile FIRMWARE=pkg,... EXTRA_CPIO=file'
 	@echo 'make netboot      build/netboot/: all that a boot server serves; SERVER=ADDRESS CMDLINE="..."'

@@ -327,22 +327,31 @@ static void chosen(const char *const *files, const char *path, const char *label
 
 #define FILES(...) ((const char *const[]){__VA_ARGS__, NULL})
 
+#ifdef __aarch64__
+#define ARCH "aa64"
+#define FALLBACK "BOOTAA64.EFI"
+#else
+#define ARCH "x64"
+#define FALLBACK "BOOTX64.EFI"
+#endif
+
 static void test_choose(void **state)
 {
 	(void)state;
-	chosen(FILES("EFI/BOOT/BOOTX64.EFI", "EFI/debian/grubx64.efi", "EFI/debian/shimx64.efi"),
-	       SHIM, "debian");
-	chosen(FILES("EFI/arch/grubx64.efi", "EFI/ubuntu/shimx64.efi"),
-	       "\\EFI\\ubuntu\\shimx64.efi", "ubuntu");
-	chosen(FILES("EFI/arch/grubx64.efi", "EFI/BOOT/BOOTX64.EFI"), "\\EFI\\arch\\grubx64.efi",
-	       "arch");
+	chosen(FILES("EFI/BOOT/" FALLBACK, "EFI/debian/grub" ARCH ".efi",
+	             "EFI/debian/shim" ARCH ".efi"),
+	       "\\EFI\\debian\\shim" ARCH ".efi", "debian");
+	chosen(FILES("EFI/arch/grub" ARCH ".efi", "EFI/ubuntu/shim" ARCH ".efi"),
+	       "\\EFI\\ubuntu\\shim" ARCH ".efi", "ubuntu");
+	chosen(FILES("EFI/arch/grub" ARCH ".efi", "EFI/BOOT/" FALLBACK),
+	       "\\EFI\\arch\\grub" ARCH ".efi", "arch");
 	chosen(FILES("EFI/Microsoft/Boot/bootmgfw.efi"), "\\EFI\\Microsoft\\Boot\\bootmgfw.efi",
 	       "Windows Boot Manager");
-	chosen(FILES("EFI/systemd/systemd-bootx64.efi"), "\\EFI\\systemd\\systemd-bootx64.efi",
-	       "Linux Boot Manager");
-	chosen(FILES("EFI/BOOT/BOOTX64.EFI", "EFI/BOOT/shimx64.efi"), "\\EFI\\BOOT\\BOOTX64.EFI",
+	chosen(FILES("EFI/systemd/systemd-boot" ARCH ".efi"),
+	       "\\EFI\\systemd\\systemd-boot" ARCH ".efi", "Linux Boot Manager");
+	chosen(FILES("EFI/BOOT/" FALLBACK, "EFI/BOOT/shim" ARCH ".efi"), "\\EFI\\BOOT\\" FALLBACK,
 	       "bmr");
-	chosen(FILES("EFI/debian/fwupdx64.efi"), NULL, NULL);
+	chosen(FILES("EFI/debian/fwupd" ARCH ".efi"), NULL, NULL);
 	chosen(FILES("startup.nsh"), NULL, NULL);
 }
 
