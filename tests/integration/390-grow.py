@@ -17,6 +17,7 @@ from used_case import (CONTENT, EXT4, FOLDER, KINDS, MIB, XFS, fail, layout, loo
 BMR = os.environ.get("BMR", str(Path(__file__).resolve().parents[2] / "build/bmr"))
 IMAGE = FOLDER / "image.zst"
 LARGER = 300  # MiB more than the image has
+SECTOR = 512
 NOT_READY = 73
 
 
@@ -34,14 +35,22 @@ def restore(image, target, *options, status=0):
 
 
 def check_gpt(disk):
+    with open(disk, "rb") as f:
+        end = f.seek(-SECTOR, os.SEEK_END)
+        if f.read(8) != b"EFI PART":
+            fail(f"{disk} has no backup GPT in its last sector, at byte {end}")
     said = run("sgdisk", "-v", disk).stdout
     if "No problems found" not in said:
         fail(f"sgdisk says: {said}")
 
 
 def parts(disk):
+    """A table that is not whole makes sfdisk put a warning before the JSON."""
+    said = run("sfdisk", "-J", disk).stdout
+    if not said.startswith("{"):
+        fail(f"the table of {disk} is not whole; sfdisk says: {said}")
     return {int(p["node"][len(str(disk)):]): p
-            for p in json.loads(run("sfdisk", "-J", disk).stdout)["partitiontable"]["partitions"]}
+            for p in json.loads(said)["partitiontable"]["partitions"]}
 
 
 def room(disk, start, size):
@@ -142,8 +151,8 @@ def test_table_alone():
                 fail(f"written again: {said[-400:]}")
             run(BMR, "verify", image, device)
             with open(larger, "r+b") as f:  # the backup alone is gone
-                f.seek(-512, os.SEEK_END)
-                f.write(bytes(512))
+                f.seek(-SECTOR, os.SEEK_END)
+                f.write(bytes(SECTOR))
             if run(BMR, "verify", image, device, check=False).returncode != 74:
                 fail("a lost backup is not seen")
             said = restore(image, device, "--grow=table", "--compare=hash")
