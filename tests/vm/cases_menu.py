@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A person at the serial console: from the main menu to a machine that boots.
+"""A person at the serial console: from the main menu to a machine that boots; one who only looks.
 
 The screen is read as a terminal of 80x24 shows it."""
 
@@ -7,7 +7,7 @@ import subprocess
 import time
 
 from lab import Disk, case, check, check_boots, check_equal, sha256_of
-from menu import ENTER, Person
+from menu import ENTER, ESC, Person
 from qemu import PATIENCE
 from servers import Nfs
 from terminal import Screen
@@ -37,6 +37,19 @@ class Console(Person):
         return super().see(*words, seconds=seconds * PATIENCE)
 
 
+def sit_down(vm):
+    vm.expect("Press Enter here for the menu", 90)
+    person = Console(vm)
+    person.keys(ENTER)
+    return person
+
+
+def switch_off(person):
+    person.choose("Leave", "Main menu")
+    person.choose("Power off", "What is to happen?")
+    person.vm.wait_off(60)
+
+
 @case("menu-restore", limit=500)
 def menu_restore(lab):
     """The image is found by looking through an NFS server; a wrong word writes nothing."""
@@ -47,9 +60,7 @@ def menu_restore(lab):
     before = sha256_of(disk)
     with Nfs(lab.folder(debian_img_zst=image), version=4) as server:
         with lab.live("live", "bmr.action=menu ip=dhcp", disks=[Disk(disk, serial=SERIAL)]) as vm:
-            vm.expect("Press Enter here for the menu", 90)
-            person = Console(vm)
-            person.keys(ENTER)
+            person = sit_down(vm)
             person.choose("Restore", "Main menu")
             person.choose("NFS server", "Where is the image?")
             person.see("Name or address of the server")
@@ -75,8 +86,23 @@ def menu_restore(lab):
                        f"bmr.overwrite={SERIAL}",
                        "ip=dhcp")
             person.keys(ENTER)
-            person.choose("Leave", "Main menu")
-            person.choose("Power off", "What is to happen?")
-            vm.wait_off(60)
+            switch_off(person)
     check_equal(raw, disk)
     check_boots(lab, disk)
+
+
+@case("menu-no-order", limit=240)
+def menu_no_order(lab):
+    """Nothing is ordered, so it asks; who goes back by Esc and leaves has written nothing."""
+    disk = lab.target(16 * MIB)
+    before = sha256_of(disk)
+    with lab.live("live", "", network=None, disks=[Disk(disk, serial=SERIAL)]) as vm:
+        person = sit_down(vm)
+        person.choose("Disks", "Main menu")
+        person.see("candidate", SERIAL)
+        person.keys(ESC)
+        person.choose("Restore", "Main menu")
+        person.see("Where is the image?")
+        person.keys(ESC)
+        switch_off(person)
+    check(sha256_of(disk) == before, "a look at the menu wrote to the disk")
