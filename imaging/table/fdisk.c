@@ -49,7 +49,8 @@ int bmr_fdisk_open(struct bmr_fdisk *f, int fd, const char *name, unsigned secto
 	if (rc == 0)
 		return 0;
 	bmr_fdisk_failed(f, rc, "read the partition table", e);
-	bmr_fdisk_close(f);
+	fdisk_unref_context(f->context); /* it has no device: to take that away would abort */
+	f->context = NULL;
 	return -1;
 }
 
