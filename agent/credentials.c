@@ -16,27 +16,27 @@
 
 #define LINE_SIZE 1024
 
-static FILE *open_private(const char *path, struct bmr_err *e)
+static FILE *open_private(const char *what, const char *path, struct bmr_err *e)
 {
 	FILE *f = fopen(path, "re");
 	struct stat st;
 
 	if (!f) {
-		bmr_err_set(e, BMR_E_USAGE, errno, "cannot read the credentials file '%s'", path);
+		bmr_err_set(e, BMR_E_USAGE, errno, "cannot read the %s file '%s'", what, path);
 		return NULL;
 	}
 	if (fstat(fileno(f), &st) < 0 || (st.st_mode & 077) != 0) {
 		bmr_err_set(e, BMR_E_USAGE, 0,
-		            "the credentials file '%s' can be read by others: chmod 600 it", path);
+		            "the %s file '%s' can be read by others: chmod 600 it", what, path);
 		fclose(f);
 		return NULL;
 	}
 	return f;
 }
 
-static int check_private(const char *path, struct bmr_err *e)
+static int check_netrc(const char *path, struct bmr_err *e)
 {
-	AUTO_FILE FILE *f = open_private(path, e);
+	AUTO_FILE FILE *f = open_private("netrc", path, e);
 
 	return f ? 0 : -1;
 }
@@ -65,7 +65,7 @@ static int take_line(struct bmr_params *p, char *line, struct bmr_err *e)
 
 static int read_file(struct bmr_params *p, struct bmr_err *e)
 {
-	AUTO_FILE FILE *f = open_private(p->credentials, e);
+	AUTO_FILE FILE *f = open_private("credentials", p->credentials, e);
 	char line[LINE_SIZE];
 	unsigned number = 0;
 	int rc = 0;
@@ -139,7 +139,7 @@ int bmr_credentials_load(struct bmr_params *p, struct bmr_log *log, struct bmr_e
 	for (size_t i = 0; i < sizeof urls / sizeof *urls; i++)
 		if (bmr_credentials_hide(urls[i], log, e) < 0)
 			return -1;
-	if ((p->netrc && check_private(p->netrc, e) < 0) || (p->credentials && read_file(p, e) < 0))
+	if ((p->netrc && check_netrc(p->netrc, e) < 0) || (p->credentials && read_file(p, e) < 0))
 		return -1;
 	return p->password ? bmr_log_add_secret(log, p->password, e) : 0;
 }

@@ -72,13 +72,19 @@ static int warn_of_passwords(struct reading *r)
 {
 	struct bmr_params *p = r->p;
 
+	if (has_password(p->proxy) &&
+	    bmr_params_notice(p, r->e,
+	                      "the proxy's URL holds a password: /proc/cmdline and the boot "
+	                      "server's files show it; in the file of bmr.config= it does not "
+	                      "stand there") < 0)
+		return -1;
 	if (p->password && bmr_params_notice(p, r->e,
 	                                     "a password was given in the open: /proc/cmdline and "
 	                                     "the boot server's files show it; bmr.credentials= "
 	                                     "does not") < 0)
 		return -1;
 	if (has_password(p->image) || has_password(p->config) || has_password(p->report) ||
-	    has_password(p->base) || has_password(p->seed) || has_password(p->proxy))
+	    has_password(p->base) || has_password(p->seed))
 		return bmr_params_notice(p, r->e,
 		                         "a URL holds a password: /proc/cmdline and the boot "
 		                         "server's files show it; bmr.credentials= does not");

@@ -187,14 +187,22 @@ static int ftp_fault(long code, const char *name, const char *detail, struct bmr
 	                   "'%s': no such file on the server, or not for us: %s", name, detail);
 }
 
+static unsigned usual_port(enum bmr_url_scheme scheme)
+{
+	return scheme == BMR_URL_HTTPS ? 443 : scheme == BMR_URL_FTP ? 21 : 80;
+}
+
 static int network_fault(CURL *easy, const struct bmr_place *place, const char *detail,
                          struct bmr_err *e)
 {
+	char connecting[300]; /* so libcurl begins */
 	long sys = 0;
 
 	curl_easy_getinfo(easy, CURLINFO_OS_ERRNO, &sys);
 	/* A proxy, or the server that we were sent to, is named in the detail alone. */
-	if (sys && strstr(detail, place->url->host))
+	snprintf(connecting, sizeof connecting, "to %s port %u ", place->url->host,
+	         place->url->port ? place->url->port : usual_port(place->url->scheme));
+	if (sys && strstr(detail, connecting))
 		return bmr_err_set(e, BMR_E_NET, (int)sys, "'%s' does not answer",
 		                   place->url->safe);
 	return bmr_err_set(e, BMR_E_NET, 0, "'%s' does not answer: %s", place->url->safe, detail);
@@ -235,6 +243,10 @@ int bmr_http_fault(CURL *easy, CURLcode result, const struct bmr_place *place,
 	case CURLE_REMOTE_ACCESS_DENIED:
 	case CURLE_FTP_COULDNT_RETR_FILE:
 		return ftp_fault(code, name, text, e);
+	case CURLE_COULDNT_RESOLVE_PROXY: /* the text may hold all of the environment's address */
+		return bmr_err_set(e, BMR_E_NET, 0,
+		                   "'%s': its proxy's name is not known, or its address is wrong",
+		                   name);
 	case CURLE_PARTIAL_FILE:
 	case CURLE_GOT_NOTHING:
 	case CURLE_RECV_ERROR:

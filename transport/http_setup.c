@@ -48,15 +48,16 @@ static int note_validity(int good, X509_STORE_CTX *store)
 	struct bmr_http_detail *detail = SSL_CTX_get_app_data(SSL_get_SSL_CTX(ssl));
 	X509 *certificate = X509_STORE_CTX_get_current_cert(store);
 	int why = X509_STORE_CTX_get_error(store);
-	char name[65] = "?";
+	char name[65];
 	char from[32];
 	char to[32];
 
 	if (good || !certificate ||
 	    (why != X509_V_ERR_CERT_HAS_EXPIRED && why != X509_V_ERR_CERT_NOT_YET_VALID))
 		return good;
-	X509_NAME_get_text_by_NID(X509_get_subject_name(certificate), NID_commonName, name,
-	                          sizeof name);
+	if (X509_NAME_get_text_by_NID(X509_get_subject_name(certificate), NID_commonName, name,
+	                              sizeof name) <= 0)
+		snprintf(name, sizeof name, "without a name");
 	day_text(X509_get0_notBefore(certificate), from);
 	day_text(X509_get0_notAfter(certificate), to);
 	snprintf(detail->validity, sizeof detail->validity, "'%s' is valid from %s to %s", name,
@@ -86,7 +87,8 @@ static void set_trust(CURL *easy, const struct bmr_source_options *o,
 	curl_easy_setopt(easy, CURLOPT_CAPATH, NULL);
 }
 
-/* libcurl gives them to the first host only, never to one it is redirected to. */
+/* libcurl gives user and password to the first host only, never to one it is redirected to; of a
+ * netrc file each host gets its own. */
 static void set_login(CURL *easy, const struct bmr_place *place)
 {
 	if (place->options->netrc_file) {
@@ -101,7 +103,8 @@ static void set_login(CURL *easy, const struct bmr_place *place)
 	                 place->credentials.password ? place->credentials.password : "");
 }
 
-/* libcurl would take one without a port to have 1080, and one without a scheme for http. */
+/* libcurl would take one without a port to have 1080, and one without a scheme for http.  One that
+ * speaks TLS itself would need authorities of its own. */
 static bool is_proxy(const char *text)
 {
 	static const CURLUPart parts[] = {CURLUPART_SCHEME, CURLUPART_HOST, CURLUPART_PORT,
@@ -113,8 +116,8 @@ static bool is_proxy(const char *text)
 
 	for (size_t i = 0; good && i < count; i++)
 		good = curl_url_get(url, parts[i], &part[i], 0) == CURLUE_OK;
-	good = good && (strcmp(part[0], "http") == 0 || strcmp(part[0], "https") == 0) &&
-	       strcmp(part[3], "/") == 0;
+	good = good && strcmp(part[0], "http") == 0 && strcmp(part[3], "/") == 0 &&
+	       !strpbrk(text, "?#");
 	for (size_t i = 0; i < count; i++)
 		curl_free(part[i]);
 	curl_url_cleanup(url);
@@ -125,12 +128,14 @@ static bool is_proxy(const char *text)
 static int set_proxy(CURL *easy, const struct bmr_place *place, struct bmr_err *e)
 {
 	const char *text = place->options->proxy;
+	const char *at = text ? strrchr(text, '@') : NULL;
 
 	if (place->url->scheme == BMR_URL_FTP || (text && strcmp(text, "none") == 0))
 		text = "";
 	else if (text && !is_proxy(text))
 		return bmr_err_set(e, BMR_E_USAGE, 0,
-		                   "the proxy '%s' is not of the form http://host:port", text);
+		                   "the proxy '%s%s' is not of the form http://host:port",
+		                   at ? "..." : "", at ? at : text); /* before it: a password */
 	if (text && curl_easy_setopt(easy, CURLOPT_PROXY, text) != CURLE_OK) /* copies it */
 		return bmr_err_nomem(e, "a proxy's address");
 	return 0;

@@ -19,7 +19,7 @@
 
 struct bmr_sink;
 
-/* Create the file.  options: as for sources; netrc, CA, credentials and time-out count.  replace:
+/* Create the file.  options: as for sources; netrc, proxy, CA, credentials and time-out count.  replace:
  * a file of that name may be there; else that is an error.  *out belongs to the caller.
  * Errors: BMR_E_USAGE (a URL that cannot be written to), BMR_E_SOURCE (the server or the file system
  * says no), BMR_E_NET, BMR_E_NOMEM. */

@@ -26,6 +26,9 @@ char *bmr_menu_unattended(struct bmr_menu *m, const char *action, const struct b
 		.disk = disk,
 		.overwrites = overwrites,
 		.network = m->network_needed ? m->network : NULL,
+		.cafile = p->cafile,
+		.netrc = p->netrc,
+		.proxy = p->proxy,
 	};
 	struct bmr_url url;
 	struct bmr_err ignored;

@@ -87,9 +87,7 @@ static bool take_disk(struct bmr_menu *m, const struct bmr_disk *chosen, struct 
 	/* The list is freed: the disk is read again, and must be the same one. */
 	if (bmr_target_look_disk(chosen, target, &err) < 0 ||
 	    bmr_disk_read(NULL, target->dev, disk, &err) < 0) {
-		bmr_menu_error(
-			m, err.code == BMR_E_REFUSED ? "Another disk" : "This disk cannot be read",
-			&err);
+		bmr_menu_error(m, "This disk cannot be taken", &err);
 		return false;
 	}
 	if (strcmp(disk->serial, chosen->serial) == 0)

@@ -191,6 +191,23 @@ static const char *consent(const struct bmr_disk *d)
 	return is_hint(d->serial) ? d->serial : *d->table_uuid ? d->table_uuid : "any";
 }
 
+/* What the menu was started with, and the image may need. */
+static void put_files(struct bmr_text *l, const struct bmr_menu_order *order)
+{
+	const char *login = order->proxy ? strrchr(order->proxy, '@') : NULL;
+	char proxy[300];
+
+	if (order->cafile)
+		put_word(l, "bmr.cafile", order->cafile);
+	if (order->netrc)
+		put_word(l, "bmr.netrc", order->netrc);
+	if (!order->proxy)
+		return;
+	snprintf(proxy, sizeof proxy, "%s%s", login ? "http://" : "",
+	         login ? login + 1 : order->proxy);
+	put_word(l, "bmr.proxy", proxy);
+}
+
 char *bmr_menu_line(const struct bmr_menu_order *order, char *buf, size_t size)
 {
 	struct bmr_text l = bmr_text_in(buf, size);
@@ -203,6 +220,7 @@ char *bmr_menu_line(const struct bmr_menu_order *order, char *buf, size_t size)
 		put_word(&l, "bmr.overwrite", consent(order->disk));
 	if (order->password)
 		put_word(&l, "bmr.credentials", CREDENTIALS_FILE);
+	put_files(&l, order);
 	if (order->user && !order->password)
 		put_word(&l, "bmr.user", order->user);
 	if (order->domain && !order->password)

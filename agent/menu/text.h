@@ -41,10 +41,13 @@ struct bmr_menu_order {
 	const struct bmr_disk *disk; /* NULL: none */
 	bool overwrites;             /* the disk, which holds something */
 	const char *network;         /* "ip=dhcp", NULL or "": none is needed */
+	const char *cafile;          /* these three NULL: none */
+	const char *netrc;
+	const char *proxy;
 };
 
 /* The words of a kernel command line for it.  User and password in the URL, and the query of http
- * and https, which may hold a secret, are left out.  Returns buf. */
+ * and https, which may hold a secret, are left out; so are the proxy's.  Returns buf. */
 char *bmr_menu_line(const struct bmr_menu_order *order, char *buf, size_t size);
 
 #endif

@@ -9,9 +9,9 @@ need qemu-storage-daemon sfdisk
 SERVER=
 
 stop() {
-	[ -z "$LOOP" ] || free_loop
+	[ -z "$LOOP" ] || free_loop || true
 	LOOP=
-	[ -z "$SERVER" ] || kill "$SERVER"
+	[ -z "$SERVER" ] || kill "$SERVER" || true
 	[ -z "$SERVER" ] || wait "$SERVER" || true
 	SERVER=
 }

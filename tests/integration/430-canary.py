@@ -300,16 +300,28 @@ class Test:
             self.run("merge from nowhere", "merge", "--retries=1", "--timeout=1", url, "x",
                      codes=(64, 69))
 
+    def proxy(self, http):
+        """Also written so that nobody can tell where the password ends."""
+        url = http.url("raw.img")
+        self.run("a proxy's password", "restore", f"--proxy=http://u:{QUOTED}@{HOST}:1", "--retries=1",
+                 "--timeout=1", url, "disk", codes=(69,))
+        for wrong in (f"http://u:{QUOTED}@{HOST}:1/x", f"u:{CANARY}@{HOST}:1", f"http://u:/{CANARY}@{HOST}:1",
+                      f"http://u:{CANARY}@@{HOST}", f"https://u:{QUOTED}@{HOST}:1"):
+            self.run("a proxy that is none", "restore", f"--proxy={wrong}", url, "disk", codes=(64,),
+                     expect=HOST.encode())
+        os.environ["http_proxy"] = f"gopher://u:{CANARY}@{HOST}:1"
+        try:
+            self.run("a proxy of the environment that is none", "restore", "--retries=1", "--timeout=1", url,
+                     "disk", codes=(69,), expect=b"proxy")
+        finally:
+            del os.environ["http_proxy"]
+
     def netrc(self, http):
         """A ~/.netrc is nobody's order: it is not read."""
         home = self.work / "home"
         home.mkdir()
         (home / ".netrc").write_text(f"machine {HOST} login user password {CANARY}\n")
         old, os.environ["HOME"] = os.environ.get("HOME", "/"), str(home)
-        self.run("a proxy's password", "restore", f"--proxy=http://u:{QUOTED}@{HOST}:1", "--retries=1",
-                 "--timeout=1", http.url("raw.img"), "disk", codes=(69,))
-        self.run("a proxy that is none", "restore", f"--proxy=http://u:{QUOTED}@{HOST}:1/x",
-                 http.url("raw.img"), "disk", codes=(64,), expect=b"***")
         try:
             self.run("netrc", "restore", http.url("raw.img"), "disk", codes=(69,), expect=b"401")
         finally:
@@ -398,6 +410,7 @@ def main():
             test.config(http)
             test.report(http)
             test.capture(http, smb, ftp)
+            test.proxy(http)
             test.netrc(http)
             test.menu(smb)
             test.cores(smb)

@@ -107,7 +107,7 @@ def wrong_certificates(work):
 
 
 def wrong_clocks(work):
-    """One good certificate, for ten years from now.  What comes without one is restored at any clock."""
+    """One good certificate, for some years from now.  What comes without one is restored at any clock."""
     with Https(work) as server, Http(work) as plain:
         if restore(server, work, int(time.time())).returncode != 0:
             sys.exit("FAILED: https, with a clock that is right")

@@ -67,10 +67,11 @@ class Test:
     def wrong(self, http):
         url = http.url("img")
         limits = ("--retries=1", "--timeout=2")
-        self.refused(*limits, "--proxy=http://127.0.0.1:9", url.replace("127.0.0.1", "localhost"),
+        self.refused(*limits, "--proxy=http://127.0.0.1:9", url,
                      says=("Failed to connect to 127.0.0.1 port 9",))
         for bad in ("127.0.0.1:3128", "ftp://127.0.0.1:3128", "http://127.0.0.1",
-                    "http://127.0.0.1:3128/img", "http://bmr:s3cret@127.0.0.1", "http://[::1:3128"):
+                    "http://127.0.0.1:3128/img", "http://bmr:s3cret@127.0.0.1", "http://[::1:3128", "https://127.0.0.1:3128",
+                    "http://127.0.0.1:3128?img", "bmr:s3cret@127.0.0.1:3128"):
             self.refused(f"--proxy={bad}", url, code=64, says=("is not of the form http://host:port",))
 
     def login(self, http, https):

@@ -67,12 +67,12 @@ need_root() {
 	[ -e /dev/loop-control ] || skip "no loop devices here"
 }
 
-# run CODE ARGUMENT ...: bmr must end with CODE; its output is in $WORK/err and $WORK/out.
+# run CODE ARGUMENT ...: bmr must end with CODE, within RUN_SECONDS; its output is in $WORK/err and $WORK/out.
 run() {
 	want=$1
 	shift
 	got=0
-	timeout 60 "$BMR" "$@" >"$WORK/out" 2>"$WORK/err" || got=$?
+	timeout "${RUN_SECONDS:-60}" "$BMR" "$@" >"$WORK/out" 2>"$WORK/err" || got=$?
 	[ "$got" -eq "$want" ] || fail "bmr $*: exit code $got, expected $want"
 }
 

@@ -140,6 +140,13 @@ static void test_line_secrets(void **state)
 	            "bmr.action=verify bmr.image=smb://h/s/i bmr.credentials=/etc/bmr/credentials");
 	order = (struct bmr_menu_order){.action = "verify", .image = "https://h/a@b?token=x"};
 	expect_line(&order, "bmr.action=verify bmr.image=https://h/a@b?");
+	order = (struct bmr_menu_order){.action = "verify", .image = "http://h/a", .cafile = "/ca"};
+	order.netrc = "/n";
+	order.proxy = "http://u:p@w@h:3128";
+	expect_line(&order, "bmr.action=verify bmr.image=http://h/a bmr.cafile=/ca bmr.netrc=/n "
+	                    "bmr.proxy=http://h:3128");
+	order = (struct bmr_menu_order){.action = "verify", .image = "http://h/a", .proxy = "none"};
+	expect_line(&order, "bmr.action=verify bmr.image=http://h/a bmr.proxy=none");
 }
 
 int main(void)
