@@ -9,6 +9,10 @@
 #include "base/err.h"
 #include "transport/http_setup.h"
 
+/* So libcurl's texts about an address of a proxy begin that it does not understand.  What follows is the
+ * address, with a password where there is one. */
+#define NO_PROXY_OF_CURL "Unsupported proxy"
+
 static const char *header(CURL *easy, const char *name)
 {
 	struct curl_header *h;
@@ -220,6 +224,11 @@ int bmr_http_fault(CURL *easy, CURLcode result, const struct bmr_place *place,
 	curl_easy_getinfo(easy, CURLINFO_HTTP_CONNECTCODE, &tunnel);
 	if (tunnel >= 300)
 		return tunnel_fault(tunnel, place, e);
+	if (strncmp(text, NO_PROXY_OF_CURL, strlen(NO_PROXY_OF_CURL)) == 0)
+		return bmr_err_set(e, BMR_E_USAGE, 0,
+		                   "'%s': the proxy that the environment names (http_proxy, ...) "
+		                   "cannot be used; see bmr.proxy",
+		                   name);
 	switch (result) {
 	case CURLE_HTTP_RETURNED_ERROR:
 		return status_fault(code, place, e);
