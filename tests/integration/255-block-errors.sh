@@ -8,12 +8,14 @@ need qemu-storage-daemon sfdisk
 [ -c /dev/fuse ] || skip "no FUSE here"
 SERVER=
 
+# By SIGKILL: asked to end, it sometimes waits for ever.  What it was given is in the file by then.
 stop() {
 	[ -z "$LOOP" ] || free_loop || true
 	LOOP=
-	[ -z "$SERVER" ] || kill "$SERVER" || true
+	[ -z "$SERVER" ] || kill -9 "$SERVER" || true
 	[ -z "$SERVER" ] || wait "$SERVER" || true
 	SERVER=
+	umount "$WORK/served" 2>/dev/null || true
 }
 
 # serve RULE [OPTION]: $LOOP is a disk of 64 MiB with old content, whose calls fail by the rule (JSON).
