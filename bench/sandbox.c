@@ -150,7 +150,7 @@ static void *decode(void *arg)
 		die("the decoder");
 	while (got > 0) {
 		if (bmr_decoder_read(d, ring_room(run->content), SLOT, &got, &e) < 0)
-			got = 0;
+			die("the content");
 		ring_put(run->content, got);
 	}
 	bmr_decoder_close(d);

@@ -252,7 +252,7 @@ int bmr_http_fault(CURL *easy, CURLcode result, const struct bmr_place *place,
 	case CURLE_REMOTE_ACCESS_DENIED:
 	case CURLE_FTP_COULDNT_RETR_FILE:
 		return ftp_fault(code, name, text, e);
-	case CURLE_COULDNT_RESOLVE_PROXY: /* the text may hold all of the environment's address */
+	case CURLE_COULDNT_RESOLVE_PROXY: /* the name may be a part of a password with a raw @ */
 		return bmr_err_set(e, BMR_E_NET, 0,
 		                   "'%s': its proxy's name is not known, or its address is wrong",
 		                   name);

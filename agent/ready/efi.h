@@ -31,6 +31,16 @@ struct bmr_efi_vars {
 	bool has_next;
 };
 
+/* UEFI specification 2.10, 3.5.1.1: how this machine's boot loaders are named, and the one that firmware
+ * starts without an entry. */
+#ifdef __aarch64__
+#define BMR_EFI_ARCH "aa64"
+#define BMR_EFI_FALLBACK "BOOTAA64.EFI"
+#else
+#define BMR_EFI_ARCH "x64"
+#define BMR_EFI_FALLBACK "BOOTX64.EFI"
+#endif
+
 /* What is to be started, and where it lies. */
 struct bmr_efi_loader {
 	unsigned partition; /* its number in the table */

@@ -14,16 +14,9 @@
 #include "base/cleanup.h"
 #include "base/err.h"
 
-/* UEFI specification 2.10: 5.3.3 (GPT), 5.2.2 (MBR), 3.5.1.1 (removable media). */
+/* UEFI specification 2.10: 5.3.3 (GPT), 5.2.2 (MBR). */
 #define ESP_GPT "c12a7328-f81f-11d2-ba4b-00a0c93ec93b"
 #define ESP_MBR 0xef
-#ifdef __aarch64__
-#define ARCH "aa64"
-#define FALLBACK "BOOTAA64.EFI"
-#else
-#define ARCH "x64"
-#define FALLBACK "BOOTX64.EFI"
-#endif
 
 /* --- which file --- */
 
@@ -70,9 +63,9 @@ static bool choose_vendor(const char *root, struct dirent **names, int count,
 	static const struct {
 		const char *file, *label;
 	} loaders[] = {
-		{"shim" ARCH ".efi", NULL},
-		{"grub" ARCH ".efi", NULL},
-		{"systemd-boot" ARCH ".efi", "Linux Boot Manager"},
+		{"shim" BMR_EFI_ARCH ".efi", NULL},
+		{"grub" BMR_EFI_ARCH ".efi", NULL},
+		{"systemd-boot" BMR_EFI_ARCH ".efi", "Linux Boot Manager"},
 		{"Boot/bootmgfw.efi", "Windows Boot Manager"},
 	};
 
@@ -89,7 +82,7 @@ bool bmr_efi_choose(const char *root, struct bmr_efi_loader *loader)
 	bool found = false;
 	int count;
 
-	loader->has_fallback = there_is(root, "BOOT", FALLBACK);
+	loader->has_fallback = there_is(root, "BOOT", BMR_EFI_FALLBACK);
 	snprintf(path, sizeof path, "%s/EFI", root);
 	count = scandir(path, &names, only_names, alphasort);
 	if (count > 0)
@@ -98,7 +91,7 @@ bool bmr_efi_choose(const char *root, struct bmr_efi_loader *loader)
 		free(names[i]);
 	free(names);
 	if (!found && loader->has_fallback) {
-		snprintf(loader->path, sizeof loader->path, "\\EFI\\BOOT\\%s", FALLBACK);
+		snprintf(loader->path, sizeof loader->path, "\\EFI\\BOOT\\%s", BMR_EFI_FALLBACK);
 		snprintf(loader->label, sizeof loader->label, "bmr");
 	}
 	return found || loader->has_fallback;

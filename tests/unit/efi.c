@@ -327,31 +327,27 @@ static void chosen(const char *const *files, const char *path, const char *label
 
 #define FILES(...) ((const char *const[]){__VA_ARGS__, NULL})
 
-#ifdef __aarch64__
-#define ARCH "aa64"
-#define FALLBACK "BOOTAA64.EFI"
-#else
-#define ARCH "x64"
-#define FALLBACK "BOOTX64.EFI"
-#endif
-
 static void test_choose(void **state)
 {
 	(void)state;
-	chosen(FILES("EFI/BOOT/" FALLBACK, "EFI/debian/grub" ARCH ".efi",
-	             "EFI/debian/shim" ARCH ".efi"),
-	       "\\EFI\\debian\\shim" ARCH ".efi", "debian");
-	chosen(FILES("EFI/arch/grub" ARCH ".efi", "EFI/ubuntu/shim" ARCH ".efi"),
-	       "\\EFI\\ubuntu\\shim" ARCH ".efi", "ubuntu");
-	chosen(FILES("EFI/arch/grub" ARCH ".efi", "EFI/BOOT/" FALLBACK),
-	       "\\EFI\\arch\\grub" ARCH ".efi", "arch");
+#ifdef __x86_64__
+	assert_string_equal(BMR_EFI_ARCH, "x64");
+	assert_string_equal(BMR_EFI_FALLBACK, "BOOTX64.EFI");
+#endif
+	chosen(FILES("EFI/BOOT/" BMR_EFI_FALLBACK, "EFI/debian/grub" BMR_EFI_ARCH ".efi",
+	             "EFI/debian/shim" BMR_EFI_ARCH ".efi"),
+	       "\\EFI\\debian\\shim" BMR_EFI_ARCH ".efi", "debian");
+	chosen(FILES("EFI/arch/grub" BMR_EFI_ARCH ".efi", "EFI/ubuntu/shim" BMR_EFI_ARCH ".efi"),
+	       "\\EFI\\ubuntu\\shim" BMR_EFI_ARCH ".efi", "ubuntu");
+	chosen(FILES("EFI/arch/grub" BMR_EFI_ARCH ".efi", "EFI/BOOT/" BMR_EFI_FALLBACK),
+	       "\\EFI\\arch\\grub" BMR_EFI_ARCH ".efi", "arch");
 	chosen(FILES("EFI/Microsoft/Boot/bootmgfw.efi"), "\\EFI\\Microsoft\\Boot\\bootmgfw.efi",
 	       "Windows Boot Manager");
-	chosen(FILES("EFI/systemd/systemd-boot" ARCH ".efi"),
-	       "\\EFI\\systemd\\systemd-boot" ARCH ".efi", "Linux Boot Manager");
-	chosen(FILES("EFI/BOOT/" FALLBACK, "EFI/BOOT/shim" ARCH ".efi"), "\\EFI\\BOOT\\" FALLBACK,
-	       "bmr");
-	chosen(FILES("EFI/debian/fwupd" ARCH ".efi"), NULL, NULL);
+	chosen(FILES("EFI/systemd/systemd-boot" BMR_EFI_ARCH ".efi"),
+	       "\\EFI\\systemd\\systemd-boot" BMR_EFI_ARCH ".efi", "Linux Boot Manager");
+	chosen(FILES("EFI/BOOT/" BMR_EFI_FALLBACK, "EFI/BOOT/shim" BMR_EFI_ARCH ".efi"),
+	       "\\EFI\\BOOT\\" BMR_EFI_FALLBACK, "bmr");
+	chosen(FILES("EFI/debian/fwupd" BMR_EFI_ARCH ".efi"), NULL, NULL);
 	chosen(FILES("startup.nsh"), NULL, NULL);
 }
 
