@@ -167,10 +167,18 @@ static void end_transfer(struct http *h)
 	h->spill_end = 0;
 }
 
+static int prepare(struct http *h, struct bmr_err *e)
+{
+	if (bmr_http_prepare(&h->easy, h->place, "", &h->detail, e) < 0)
+		return -1;
+	curl_easy_setopt(h->easy, CURLOPT_WRITEFUNCTION, receive);
+	curl_easy_setopt(h->easy, CURLOPT_WRITEDATA, h);
+	return 0;
+}
+
 /* Send the request and wait for the head of the answer. */
 static int request(struct http *h, struct bmr_err *e)
 {
-	h->detail = (struct bmr_http_detail){"", ""};
 	if (curl_multi_add_handle(h->multi, h->easy) != CURLM_OK)
 		return bmr_err_nomem(e, "a transfer");
 	h->attached = true;
@@ -188,16 +196,15 @@ static int ask_ftp(struct http *h, struct http_answer *a, struct bmr_err *e)
 	curl_off_t date = -1;
 	int rc;
 
+	if (prepare(h, e) < 0)
+		return -1;
 	curl_easy_setopt(h->easy, CURLOPT_NOBODY, 1L);
-	curl_easy_setopt(h->easy, CURLOPT_RESUME_FROM_LARGE, (curl_off_t)0);
 	h->asking = true;
 	rc = request(h, e);
 	h->asking = false;
 	curl_easy_getinfo(h->easy, CURLINFO_CONTENT_LENGTH_DOWNLOAD_T, &size);
 	curl_easy_getinfo(h->easy, CURLINFO_FILETIME_T, &date);
 	end_transfer(h);
-	curl_easy_setopt(h->easy, CURLOPT_NOBODY, 0L);
-	curl_easy_setopt(h->easy, CURLOPT_HTTPGET, 1L);
 	if (rc < 0)
 		return -1;
 	if (size < 0)
@@ -220,6 +227,8 @@ static int start_ftp(struct http *h, uint64_t off, struct http_answer *a, struct
 	a->first = off;
 	if (off >= a->total) /* nothing to transfer, and REST to the end is an error to libcurl */
 		return 0;
+	if (prepare(h, e) < 0)
+		return -1;
 	curl_easy_setopt(h->easy, CURLOPT_RESUME_FROM_LARGE, (curl_off_t)off);
 	return request(h, e);
 }
@@ -239,6 +248,8 @@ static int start_http(struct http *h, uint64_t off, size_t len, struct http_answ
 {
 	char range[48];
 
+	if (prepare(h, e) < 0)
+		return -1;
 	snprintf(range, sizeof range, "%" PRIu64 "-%" PRIu64, off, off + window(h, len) - 1);
 	curl_easy_setopt(h->easy, CURLOPT_RANGE, range);
 	if (request(h, e) < 0)
@@ -385,9 +396,8 @@ static struct http *new_http(const struct bmr_place *place)
 	h->place = place;
 	h->ftp = place->url->scheme == BMR_URL_FTP;
 	h->spill = malloc(SPILL_SIZE);
-	h->easy = curl_easy_init();
 	h->multi = curl_multi_init();
-	if (h->spill && h->easy && h->multi)
+	if (h->spill && h->multi)
 		return h;
 	http_close(&h->conn);
 	return NULL;
@@ -412,10 +422,6 @@ static int learn(struct http *h, uint64_t off, struct bmr_err *e)
 {
 	struct http_answer a = {.end = UINT64_MAX};
 
-	if (bmr_http_prepare(h->easy, h->place, "", &h->detail, e) < 0)
-		return -1;
-	curl_easy_setopt(h->easy, CURLOPT_WRITEFUNCTION, receive);
-	curl_easy_setopt(h->easy, CURLOPT_WRITEDATA, h);
 	if (start(h, off, WINDOW_LEAST, &a, e) < 0)
 		return -1;
 	if (off == 0 && probe_ranges(h, &a, e) < 0)

@@ -155,9 +155,16 @@ static void set_protocols(CURL *easy, enum bmr_url_scheme scheme)
 	curl_easy_setopt(easy, CURLOPT_USERAGENT, "bmr");
 }
 
-int bmr_http_prepare(CURL *easy, const struct bmr_place *place, const char *suffix,
+int bmr_http_prepare(CURL **handle, const struct bmr_place *place, const char *suffix,
                      struct bmr_http_detail *detail, struct bmr_err *e)
 {
+	CURL *easy = curl_easy_init();
+
+	curl_easy_cleanup(*handle);
+	*handle = easy;
+	*detail = (struct bmr_http_detail){"", ""};
+	if (!easy)
+		return bmr_err_nomem(e, "a request");
 	if (set_url(easy, place->url, suffix, e) < 0 || set_proxy(easy, place, e) < 0)
 		return -1;
 	set_protocols(easy, place->url->scheme);

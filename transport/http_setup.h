@@ -17,9 +17,14 @@ struct bmr_http_detail {
 	char validity[160];
 };
 
-/* Set address (the place's URL with `suffix` behind its path), proxy, trust, login, redirects and
- * limits.  detail lives as long as easy.  Errors: BMR_E_USAGE (the proxy's address), BMR_E_NOMEM. */
-int bmr_http_prepare(CURL *easy, const struct bmr_place *place, const char *suffix,
+/* Put a new handle, for one request, in the place of *easy, which is freed (NULL: there is none yet) and
+ * in no multi handle: address (the place's URL with `suffix` behind its path), proxy, trust, login,
+ * redirects and limits are set.  A handle is not used twice: libcurl before 8.1.1 reads a freed header
+ * of the first answer if the second begins with a folded line (curl's pull request 11103).  Connections
+ * are the multi handle's and stay.  *easy: to be freed by curl_easy_cleanup, on errors too; it may be
+ * NULL then.  detail is emptied and lives as long as *easy.  Errors: BMR_E_USAGE (the proxy's address),
+ * BMR_E_NOMEM. */
+int bmr_http_prepare(CURL **easy, const struct bmr_place *place, const char *suffix,
                      struct bmr_http_detail *detail, struct bmr_err *e);
 
 #endif

@@ -124,19 +124,17 @@ static void end_transfer(struct curl_drain *d)
 	if (d->attached)
 		curl_multi_remove_handle(d->multi, d->easy);
 	d->attached = false;
-	curl_easy_reset(d->easy);
 	curl_slist_free_all(d->lines);
 	d->lines = NULL;
 	d->done = false;
 	d->paused = false;
 	d->result = CURLE_OK;
-	d->detail = (struct bmr_http_detail){"", ""};
 }
 
 static int begin_transfer(struct curl_drain *d, const char *suffix, struct bmr_err *e)
 {
 	end_transfer(d);
-	if (bmr_http_prepare(d->easy, d->place, suffix, &d->detail, e) < 0)
+	if (bmr_http_prepare(&d->easy, d->place, suffix, &d->detail, e) < 0)
 		return -1;
 	curl_easy_setopt(d->easy, CURLOPT_WRITEFUNCTION, drop);
 	return 0;
@@ -317,8 +315,7 @@ static void curl_close(struct bmr_drain *drain)
 	struct curl_drain *d = (struct curl_drain *)drain;
 	bool uploading = d->attached && d->ftp && !d->drain.committed;
 
-	if (d->easy && d->multi)
-		end_transfer(d);
+	end_transfer(d);
 	if (uploading)
 		remove_part(d);
 	if (d->attached)
@@ -356,9 +353,8 @@ static int curl_open(const struct bmr_place *place, bool replace, struct bmr_dra
 	d->place = place;
 	d->ftp = place->url->scheme == BMR_URL_FTP;
 	d->replace = replace;
-	d->easy = curl_easy_init();
 	d->multi = curl_multi_init();
-	if (!d->easy || !d->multi)
+	if (!d->multi)
 		bmr_err_nomem(e, "a connection");
 	else if (check_absent(d, e) == 0 && start_upload(d, e) == 0) {
 		*out = &d->drain;

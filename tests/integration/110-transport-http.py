@@ -164,7 +164,7 @@ def evil(case):
         if unknown != "unknown":
             sys.exit(f"FAILED: a body in chunks has size {unknown}")
         for fault, times in (("trunc/3000000", 4), ("stall/3000000", 1), ("chunkcut/3000000", 2),
-                             ("norange/0", 100), ("status/503", 3)):
+                             ("norange/0", 100), ("status/503", 3), ("fold/1000000", 2)):
             run = case.cat(server.url(f"{fault}/image?times={times}"), "--timeout-ms", 6000)
             if run.expect(0).out["sha256"] != case.digests["image"]:
                 run.fail("other bytes came")

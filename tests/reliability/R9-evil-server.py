@@ -16,7 +16,7 @@ SIZE = 2 * MIB
 SECONDS = 40
 # At byte or with number N; "?times=1": the server is better afterwards.
 FAULTS = ("trunc/{at}", "trunc/{at}?times=1", "close/{at}", "chunkcut/{at}", "chunkshort/{at}",
-          "flip/{at}", "garbage/{at}", "stall/{at}?times=1", "redirect/0", "bighead/200000000",
+          "flip/{at}", "garbage/{at}", "fold/1", "stall/{at}?times=1", "redirect/0", "bighead/200000000",
           "norange/0", "badrange/512", "etag/{at}", "html/0", "status/500", "status/404")
 
 
