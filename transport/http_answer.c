@@ -266,7 +266,8 @@ int bmr_http_fault(CURL *easy, CURLcode result, const struct bmr_place *place,
 		                   name);
 	case CURLE_BAD_FUNCTION_ARGUMENT: /* so libcurl 7.88 about a header line without a name */
 	case CURLE_WEIRD_SERVER_REPLY:
-		return bmr_err_set(e, BMR_E_NET, 0, "'%s': the answer is not HTTP: %s", name, text);
+		return bmr_err_set(e, BMR_E_NET, 0, "'%s' answers what makes no sense: %s", name,
+		                   text);
 	default:
 		return network_fault(easy, place, text, e);
 	}
