@@ -163,7 +163,8 @@ tsan:
 VM_JOBS ?= $(shell nproc)
 export BMR_PATIENCE BMR_POWER_CUTS
 vm: $(BUILD)/bmr $(boot)/initrd.img
-	tests/vm/run --jobs $(VM_JOBS) $(if $(VM_UNTIL),--until $(VM_UNTIL)) $(if $(CASES),$(CASES:%='%'))
+	tests/vm/run --jobs $(VM_JOBS) $(if $(VM_UNTIL),--until $(VM_UNTIL)) \
+		$(if $(VM_LESS),--less '$(VM_LESS)') $(if $(CASES),$(CASES:%='%'))
 
 # The library once more, by clang, so that libFuzzer sees which branches an input takes.
 fuzz_flags := -std=gnu17 -g -O1 -pthread -fno-sanitize-recover=all -fno-omit-frame-pointer \

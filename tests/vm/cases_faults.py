@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Power cuts and little memory.
 
-BMR_POWER_CUTS is how often the power fails in a case, instead of 30 times."""
+BMR_POWER_CUTS is how often the power fails in fault-power-cut-bmr, instead of 30 times: there
+each cut is followed by a whole start of the machine."""
 
 import os
 import random
@@ -16,7 +17,8 @@ from qemu import HOST, Network, VmError
 from servers import Http, Reports
 
 IMAGE_DISK = "626d7200-0000-4000-8000-0000000000d3"
-CUTS = int(os.environ.get("BMR_POWER_CUTS") or 30)
+CUTS = 30
+CUTS_RESUMED = int(os.environ.get("BMR_POWER_CUTS") or 30)
 MEMORY_LIMIT_MIB = 96
 MEDIUM_LIMIT = 48_000_000
 
@@ -97,7 +99,7 @@ def zstd(raw, out):
 @case("fault-power-cut", limit=400)
 def power_cut(lab):
     """Whenever the power fails, the disk does not boot, or is right."""
-    cut_often(PowerCut(lab, zstd), lambda *_: None)
+    cut_often(PowerCut(lab, zstd), CUTS, lambda *_: None)
 
 
 @case("fault-power-cut-bmr", limit=1500)
@@ -110,15 +112,15 @@ def power_cut_bmr(lab):
             again = cuts.resume(reports)
             if state == "unbootable":
                 written.append(again)
-        cut_often(PowerCut(lab, lab.bmr_image), resume)
-    print(f"{CUTS} resumed, 0 wrong; of {len(written)} half-written disks "
+        cut_often(PowerCut(lab, lab.bmr_image), CUTS_RESUMED, resume)
+    print(f"{CUTS_RESUMED} resumed, 0 wrong; of {len(written)} half-written disks "
           f"{sum(written) >> 20} of {len(written) * PowerCut.SIZE >> 20} MiB were written again")
     check(sum(written) < len(written) * PowerCut.SIZE, "all was written again each time")
 
 
-def cut_often(cuts, after):
-    """Cut the power CUTS times, at random, and call after(cuts, state) each time.  No disk may
-    look bootable and not be right."""
+def cut_often(cuts, times, after):
+    """Cut the power so many times, each at a random moment of its own part of a restore, and call
+    after(cuts, state) each time.  No disk may look bootable and not be right."""
     cuts.save()
     begin = time.monotonic()
     cuts.go_on("whole", lambda vm: vm.expect(RESTORED, 60))
@@ -126,13 +128,13 @@ def cut_often(cuts, after):
     check(sha256_of(cuts.disk) == cuts.digest, "even without a power cut the disk is wrong")
     seed = random.randrange(1 << 32)
     chance, states = random.Random(seed), []
-    for _ in range(CUTS):
-        states.append(cuts.cut_after(chance.uniform(0, 1.2 * whole)))
+    for part in range(times):
+        states.append(cuts.cut_after(1.2 * whole * (part + chance.random()) / times))
         after(cuts, states[-1])
     counts = ", ".join(f"{states.count(state)} {state}" for state in sorted(set(states)))
     print(f"seed {seed}, {whole:.1f} s for a whole restore: {counts}")
     check("wrong" not in states, f"a half-written disk looks bootable: {counts}")
-    check(states.count("unbootable") >= CUTS // 10,
+    check(states.count("unbootable") >= max(1, times // 10),
           f"hardly a cut fell into the restore, so nothing was shown: {counts}")
 
 
