@@ -13,6 +13,8 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "imaging/disk/health.h"
+
 struct bmr_err;
 
 /* Where to look.  NULL members mean the machine's own: "/sys", "/proc", "/dev". */
@@ -69,8 +71,9 @@ struct bmr_disk {
 
 	char table[8]; /* "gpt", "dos", "" none */
 	char table_uuid[40];
-	bool holds_something; /* a partition table or a signature known to libblkid */
-	char probe_error[96]; /* why the content could not be read, "" if it was */
+	bool holds_something;     /* a partition table or a signature known to libblkid */
+	char probe_error[96];     /* why the content could not be read, "" if it was */
+	struct bmr_health health; /* unknown until bmr_health_ask */
 	struct bmr_disk_content *contents;
 	size_t content_count;
 };
