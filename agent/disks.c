@@ -112,6 +112,14 @@ static void print_reason(FILE *out, const struct bmr_judgement *judgement)
 	print_wrapped(out, first[judgement->verdict], judgement->reason);
 }
 
+static void print_health(FILE *out, const struct bmr_health *health)
+{
+	if (health->verdict == BMR_HEALTH_FAILING)
+		print_wrapped(out, "health: FAILING:", health->text);
+	else if (health->text[0] != '\0')
+		print_wrapped(out, "health: good, but:", health->text);
+}
+
 static void print_disk(FILE *out, const struct bmr_disk *disk,
                        const struct bmr_judgement *judgement, const struct widths *w)
 {
@@ -132,6 +140,7 @@ static void print_disk(FILE *out, const struct bmr_disk *disk,
 		fprintf(out, "  serial: %s\n", disk->serial);
 	if (disk->by_path[0] != '\0')
 		fprintf(out, "  path: %s\n", disk->by_path);
+	print_health(out, &disk->health);
 	print_reason(out, judgement);
 }
 
@@ -186,6 +195,8 @@ int bmr_disks_command(const struct bmr_disk_env *env, const char *target_hints, 
 	if (target_hints && bmr_hints_parse(target_hints, &hints, e) < 0)
 		return -1;
 	rc = bmr_disk_list_read(env, &list, e);
+	for (size_t i = 0; rc == 0 && i < list.count; i++)
+		bmr_health_ask(&list.disks[i]);
 	if (rc == 0)
 		rc = judge_and_print(&list, target_hints ? &hints : NULL, json, out, e);
 	bmr_disk_list_clear(&list);

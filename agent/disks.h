@@ -17,8 +17,9 @@ struct bmr_judgement;
 int bmr_disks_print(FILE *out, const struct bmr_disk_list *list,
                     const struct bmr_judgement *judgements, bool json);
 
-/* `bmr disks [--target=HINTS] [--json]`: list, judge, print to out.  Nothing is opened for writing.
- * env and target_hints may be NULL.  A table in which no disk is a candidate is a success.
+/* `bmr disks [--target=HINTS] [--json]`: list, judge, print to out.  Each disk is asked for its
+ * health.  Nothing is opened for writing.  env and target_hints may be NULL.
+ * A table in which no disk is a candidate is a success.
  * Errors: BMR_E_USAGE (hints), BMR_E_NOMEM, BMR_E_TARGET (no sysfs, or out failed). */
 int bmr_disks_command(const struct bmr_disk_env *env, const char *target_hints, bool json,
                       FILE *out, struct bmr_err *e);

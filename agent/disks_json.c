@@ -80,6 +80,18 @@ static void put_contents(FILE *out, const struct bmr_disk *disk)
 	fprintf(out, "],");
 }
 
+static void put_health(FILE *out, const struct bmr_health *health)
+{
+	static const char *const words[] = {
+		[BMR_HEALTH_UNKNOWN] = "null",
+		[BMR_HEALTH_GOOD] = "\"good\"",
+		[BMR_HEALTH_FAILING] = "\"failing\"",
+	};
+
+	fprintf(out, "\"health\":%s,", words[health->verdict]);
+	put_text(out, "health_text", health->text);
+}
+
 static void put_disk(FILE *out, const struct bmr_disk *disk, const struct bmr_judgement *judgement)
 {
 	fputc('{', out);
@@ -105,6 +117,7 @@ static void put_disk(FILE *out, const struct bmr_disk *disk, const struct bmr_ju
 	put_bool(out, "holds_something", disk->holds_something);
 	put_text(out, "probe_error", disk->probe_error);
 	put_contents(out, disk);
+	put_health(out, &disk->health);
 	put_text(out, "verdict", verdict_word(judgement->verdict));
 	fprintf(out, "\"reason\":");
 	put_string(out, judgement->reason);

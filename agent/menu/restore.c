@@ -101,8 +101,10 @@ static bool restore_job(struct bmr_menu *m, struct todo *t)
 
 	if (!choose_target(m, t, "Restore onto which disk?", false))
 		return false;
-	if (*t->disk.path)
+	if (*t->disk.path) {
+		bmr_health_ask(&t->disk);
 		bmr_menu_unattended(m, "restore", &t->disk, t->disk.holds_something, line);
+	}
 	agreed = bmr_menu_confirm(m, &t->disk, &t->target);
 	if (agreed)
 		bmr_menu_act(m, line, restore, t);

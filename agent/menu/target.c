@@ -214,6 +214,8 @@ static void describe(struct bmr_text *t, struct bmr_menu *m, const struct bmr_di
 	if (*disk->path)
 		bmr_text_add(t, "The same without questions:\n%s\n",
 		             bmr_menu_unattended(m, "restore", disk, disk->holds_something, line));
+	if (disk->health.verdict == BMR_HEALTH_FAILING)
+		bmr_text_add(t, "THE DISK SAYS THAT IT IS FAILING: %s.\n", disk->health.text);
 	bmr_text_add(t, "%s\n",
 	             !*disk->path || disk->holds_something
 	                     ? "EVERYTHING ON IT WILL BE LOST."

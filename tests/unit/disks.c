@@ -105,6 +105,48 @@ static void test_json(void **state)
 	fake_close(m);
 }
 
+static char *print_health(enum bmr_health_verdict verdict, const char *why, bool json)
+{
+	struct bmr_disk disk = {.name = "sda", .health.verdict = verdict};
+	const struct bmr_disk_list list = {&disk, 1};
+	const struct bmr_judgement judgement = {.verdict = BMR_VERDICT_OK};
+	char *text = NULL;
+	size_t size = 0;
+	FILE *out = open_memstream(&text, &size);
+
+	assert_non_null(out);
+	snprintf(disk.health.text, sizeof disk.health.text, "%s", why);
+	assert_int_equal(bmr_disks_print(out, &list, &judgement, json), 0);
+	fclose(out);
+	return text;
+}
+
+static void expect_health(enum bmr_health_verdict verdict, const char *why, const char *line,
+                          const char *members)
+{
+	char *table = print_health(verdict, why, false);
+	char *json = print_health(verdict, why, true);
+
+	if (*line)
+		assert_non_null(strstr(table, line));
+	else
+		assert_null(strstr(table, "health"));
+	assert_non_null(strstr(json, members));
+	free(table);
+	free(json);
+}
+
+static void test_health(void **state)
+{
+	(void)state;
+	expect_health(BMR_HEALTH_UNKNOWN, "", "", "\"health\":null,\"health_text\":\"\",");
+	expect_health(BMR_HEALTH_GOOD, "", "", "\"health\":\"good\",\"health_text\":\"\",");
+	expect_health(BMR_HEALTH_GOOD, "too hot", "\n  health: good, but: too hot\n",
+	              "\"health\":\"good\",\"health_text\":\"too hot\",");
+	expect_health(BMR_HEALTH_FAILING, "few spares", "\n  health: FAILING: few spares\n",
+	              "\"health\":\"failing\",\"health_text\":\"few spares\",");
+}
+
 static void test_wrong_hints(void **state)
 {
 	struct fake *m = machine();
@@ -137,6 +179,7 @@ int main(void)
 		cmocka_unit_test(test_table),       cmocka_unit_test(test_table_with_hints),
 		cmocka_unit_test(test_no_disks),    cmocka_unit_test(test_json),
 		cmocka_unit_test(test_wrong_hints), cmocka_unit_test(test_full_output),
+		cmocka_unit_test(test_health),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

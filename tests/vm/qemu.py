@@ -87,7 +87,7 @@ class Disk:
             return argv + ["-device", f"ide-hd,bus=ide.{number % 5},{options}"]
         if self.bus == "nvme":
             options += "" if self.serial else f",serial={backend}"      # NVMe must have one
-            return argv + ["-device", f"nvme,{options}"]
+            return argv + ["-device", f"nvme,id=nvme{number},{options}"]
         if self.bus == "usb":
             return argv + ["-device", f"qemu-xhci,id=xhci{number}", "-device",
                            f"usb-storage,bus=xhci{number}.0,removable=on,{options}"]
@@ -378,6 +378,11 @@ class Machine:
     def link(self, number, up):
         """Put the cable into a network card (0 is the first), or pull it."""
         self.qmp("set_link", name=f"net{number}", up=up)
+
+    def nvme_warning(self, number, bits):
+        """Let an NVMe disk (by its place among the disks) tell these critical warnings."""
+        self.qmp("qom-set", path=f"/machine/peripheral/nvme{number}",
+                 property="smart_critical_warning", value=bits)
 
     def pause(self):
         self.qmp("stop")
