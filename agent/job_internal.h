@@ -35,7 +35,7 @@ void bmr_job_show_target(struct bmr_job *job, const struct bmr_target_info *targ
 /* Show the job's progress until bmr_screen_unwatch. */
 void bmr_job_watch(struct bmr_job *job);
 
-/* Bytes of all frames of a bmr image that a restore fetches: what the screen's percents are of. */
-uint64_t bmr_job_frame_bytes(const struct bmr_chain *chain);
+/* The same for work that reads each chunk of a bmr image once. */
+void bmr_job_watch_chain(struct bmr_job *job, const struct bmr_chain *chain);
 
 #endif

@@ -121,18 +121,22 @@ static int verify_stream(struct bmr_job *job, struct bmr_verify_result *result,
 
 /* --- a bmr image --- */
 
-uint64_t bmr_job_frame_bytes(const struct bmr_chain *chain)
+void bmr_job_watch_chain(struct bmr_job *job, const struct bmr_chain *chain)
 {
 	const struct bmr_manifest *m = bmr_chain_manifest(chain);
-	uint64_t bytes = 0;
+	uint64_t stored = 0, content = 0;
+	struct bmr_err ignored; /* work that nobody sees is still done */
 
 	for (uint32_t i = 0; i < bmr_manifest_chunks(m); i++) {
 		struct bmr_chain_place place;
 
 		bmr_chain_find(chain, i, &place);
-		bytes += place.kind == BMR_CHUNK_DATA ? place.stored : 0;
+		if (place.kind != BMR_CHUNK_DATA)
+			continue;
+		stored += place.stored;
+		content += bmr_manifest_chunk_len(m, i);
 	}
-	return bytes;
+	bmr_screen_watch(job->session->screen, &job->progress, stored, content, &ignored);
 }
 
 static int verify_chunks(struct bmr_job *job, struct bmr_chain *chain, struct bmr_verify_report *r,
@@ -145,13 +149,11 @@ static int verify_chunks(struct bmr_job *job, struct bmr_chain *chain, struct bm
 		.progress = &job->progress,
 		.stop = &job->session->stop,
 	};
-	struct bmr_err ignored; /* a verification that nobody sees is still one */
 
 	atomic_store(&job->progress.phase, r->target ? BMR_PHASE_READBACK : BMR_PHASE_COMPARE);
 	atomic_store(&job->progress.to_verify,
 	             m->head.disk_size - bmr_manifest_bytes(m, BMR_CHUNK_UNUSED));
-	bmr_screen_watch(job->session->screen, &job->progress, bmr_job_frame_bytes(chain),
-	                 m->head.disk_size, &ignored);
+	bmr_job_watch_chain(job, chain);
 	if (bmr_verify_chunks_run(&verify, &r->found, e) < 0)
 		return -1;
 	return bmr_chain_check_unchanged(chain, e);

@@ -111,15 +111,13 @@ static int write_image(void *ctx, struct bmr_sink *sink, struct bmr_err *e)
 {
 	struct work *w = ctx;
 	struct bmr_job *job = w->outcome->job;
-	struct bmr_err ignored; /* a merge that nobody sees is still one */
 	int rc;
 
 	w->merge.sink = sink;
 	snprintf(w->outcome->out, sizeof w->outcome->out, "%s", bmr_sink_name(sink));
 	bmr_screen_fact(job->session->screen, "target", bmr_sink_name(sink));
 	atomic_store(&job->progress.phase, BMR_PHASE_WRITE);
-	bmr_screen_watch(job->session->screen, &job->progress, bmr_job_frame_bytes(w->merge.chain),
-	                 job->image.head.disk_size, &ignored);
+	bmr_job_watch_chain(job, w->merge.chain);
 	rc = bmr_merge_run(&w->merge, &w->outcome->result, e);
 	bmr_screen_unwatch(job->session->screen);
 	return rc;

@@ -54,6 +54,15 @@ static double fraction(uint64_t done, uint64_t total)
 	return done >= total ? 1 : (double)done / (double)total;
 }
 
+/* The end of an image is often free space, which packs to nothing: the file is read long before the
+ * disk is written.  A disk that begins with free space is the other way round. */
+static double smaller(double file, double disk)
+{
+	if (file < 0 || disk < 0)
+		return file < 0 ? disk : file;
+	return file < disk ? file : disk;
+}
+
 void bmr_progress_look(const struct bmr_restore_progress *p, uint64_t file_size, uint64_t disk_size,
                        double now, struct bmr_meter *meter, struct bmr_progress_view *view)
 {
@@ -64,10 +73,10 @@ void bmr_progress_look(const struct bmr_restore_progress *p, uint64_t file_size,
 	view->phase = phase;
 	view->done = atomic_load(readback ? &p->verified : &p->pipe.decoded);
 	view->total = readback ? atomic_load(&p->to_verify) : disk_size;
-	view->fraction = readback ? fraction(view->done, view->total)
-	                          : fraction(atomic_load(&p->pipe.fetched), file_size);
-	if (view->fraction < 0)
-		view->fraction = fraction(view->done, view->total);
+	view->fraction = fraction(view->done, view->total);
+	if (!readback)
+		view->fraction =
+			smaller(fraction(atomic_load(&p->pipe.fetched), file_size), view->fraction);
 	if (meter->phase != phase)
 		*meter = (struct bmr_meter){.phase = phase};
 	sample(meter, now, view->done);

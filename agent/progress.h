@@ -35,7 +35,7 @@ struct bmr_progress_view {
 
 /* Look at the counters at time `now` (any monotonic seconds).  A new phase starts the meter anew.
  * file_size: of the compressed image, UINT64_MAX unknown; disk_size: of the disk inside, 0 unknown.
- * Percent come from the compressed bytes used, whose total is known, and never pass 100. */
+ * Of the file's share and the disk's the smaller one counts, so that 100 % is the end of both. */
 void bmr_progress_look(const struct bmr_restore_progress *p, uint64_t file_size, uint64_t disk_size,
                        double now, struct bmr_meter *meter, struct bmr_progress_view *view);
 

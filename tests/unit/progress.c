@@ -31,8 +31,30 @@ static void test_writing(void **state)
 	assert_true(v.seconds_left > 9.9 && v.seconds_left < 10.1);
 	/* More than was thought: not over 100. */
 	p.pipe.fetched = 300 * BMR_MIB;
+	p.pipe.decoded = 900 * BMR_MIB;
 	bmr_progress_look(&p, 200 * BMR_MIB, 800 * BMR_MIB, 1011, &m, &v);
 	assert_true(v.fraction == 1);
+}
+
+static double fraction_at(uint64_t fetched, uint64_t decoded)
+{
+	struct bmr_restore_progress p = {.phase = BMR_PHASE_WRITE};
+	struct bmr_progress_view v;
+	struct bmr_meter m = {0};
+
+	p.pipe.fetched = fetched;
+	p.pipe.decoded = decoded;
+	bmr_progress_look(&p, 200, 800, 1, &m, &v);
+	return v.fraction;
+}
+
+/* All is read, and free space is still written; or the other way round. */
+static void test_the_smaller_share(void **state)
+{
+	(void)state;
+	assert_true(fraction_at(200, 400) == 0.5);
+	assert_true(fraction_at(50, 800) == 0.25);
+	assert_true(fraction_at(200, 800) == 1);
 }
 
 static void test_unknown_totals(void **state)
@@ -109,6 +131,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_writing),
+		cmocka_unit_test(test_the_smaller_share),
 		cmocka_unit_test(test_unknown_totals),
 		cmocka_unit_test(test_a_line_fits),
 		cmocka_unit_test(test_a_phase_starts_anew),
