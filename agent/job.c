@@ -220,22 +220,35 @@ int bmr_job_check_target(struct bmr_job *job, const struct bmr_target_info *targ
 	return bmr_restore_check(&job->image, target, e);
 }
 
+/* A disk that is failing is used all the same: it may be the only one. */
+static void warn_if_failing(struct bmr_session *s, struct bmr_disk *disk)
+{
+	bmr_health_ask(disk);
+	if (disk->health.verdict == BMR_HEALTH_FAILING)
+		bmr_log_say(s->log, BMR_LOG_NOTICE,
+		            "warning: '%s' (serial %s) says that it is failing: %s; what is on it "
+		            "may not last",
+		            disk->path, *disk->serial ? disk->serial : "none", disk->health.text);
+}
+
 /* A disk is known by its serial: names change from one start to the next. */
 void bmr_job_show_target(struct bmr_job *job, const struct bmr_target_info *target)
 {
 	char size[BMR_BYTES_TEXT_SIZE];
 	char text[400];
 	struct bmr_disk disk = {0};
-	struct bmr_err ignored;
-	bool named = !target->is_file && bmr_disk_read(NULL, target->dev, &disk, &ignored) == 0 &&
-	             *disk.serial;
+	struct bmr_err ignored; /* what cannot be looked at is not said */
+	bool known = !target->is_file && bmr_disk_read(NULL, target->dev, &disk, &ignored) == 0;
+	bool named = known && *disk.serial;
 
 	snprintf(text, sizeof text, "%s%s%s  %s", target->path, named ? "  serial " : "",
 	         named ? disk.serial : "",
 	         target->is_new ? "a new file"
 	                        : bmr_job_bytes_text(target->size, size, sizeof size));
-	bmr_disk_clear(&disk);
 	bmr_screen_fact(job->session->screen, "target", text);
+	if (known)
+		warn_if_failing(job->session, &disk);
+	bmr_disk_clear(&disk);
 }
 
 /* --- what restore and verify share --- */

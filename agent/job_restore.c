@@ -12,7 +12,6 @@
 #include "base/err.h"
 #include "base/log.h"
 #include "base/size.h"
-#include "imaging/disk/disk.h"
 #include "imaging/restore/chunked.h"
 
 /* --- what is to be done --- */
@@ -115,29 +114,12 @@ static void say_plan(struct bmr_screen *screen, const struct bmr_restore *r, boo
 	bmr_screen_say(screen, "plan: nothing was written");
 }
 
-/* A disk that is failing is written all the same: it may be the only one. */
-static void show_target(struct bmr_job *job, const struct bmr_target_info *target)
-{
-	struct bmr_disk disk = {0};
-	struct bmr_err ignored; /* what cannot be asked says nothing */
-
-	bmr_job_show_target(job, target);
-	if (!target->is_file && bmr_disk_read(NULL, target->dev, &disk, &ignored) == 0)
-		bmr_health_ask(&disk);
-	if (disk.health.verdict == BMR_HEALTH_FAILING)
-		bmr_log_say(job->session->log, BMR_LOG_NOTICE,
-		            "warning: '%s' (serial %s) says that it is failing: %s; what is "
-		            "restored may not last",
-		            disk.path, *disk.serial ? disk.serial : "none", disk.health.text);
-	bmr_disk_clear(&disk);
-}
-
 int bmr_job_plan(struct bmr_job *job, const struct bmr_target_info *target, struct bmr_err *e)
 {
 	struct bmr_restore r;
 	bool similar;
 
-	show_target(job, target);
+	bmr_job_show_target(job, target);
 	if (bmr_ready_check(job->session, e) < 0 || bmr_duplicates_check(job, target, e) < 0 ||
 	    make_order(job, target, &r, &similar, e) < 0)
 		return -1;
@@ -214,7 +196,7 @@ int bmr_job_restore(struct bmr_job *job, const struct bmr_target_info *target, s
 	bool similar;
 	int rc;
 
-	show_target(job, target);
+	bmr_job_show_target(job, target);
 	if (bmr_ready_check(s, e) < 0)
 		return bmr_err_while(e, "reading the orders; '%s' was not written", target->path);
 	if (bmr_duplicates_check(job, target, e) < 0)
