@@ -7,6 +7,9 @@
  * Until bmr_sink_commit the file has another name, NAME.bmr-part, or (http) does not exist: who sees
  * NAME sees all of it.  Nothing is tried again: a connection that breaks while bytes are under way
  * leaves unknown what the server kept, so the capture fails and starts anew.
+ *
+ * Two at a time to one name: in a local file the second one is refused while the first one writes
+ * (flock(2)), where the file system has locks.
  */
 #ifndef BMR_TRANSPORT_SINK_H
 #define BMR_TRANSPORT_SINK_H
@@ -22,7 +25,7 @@ struct bmr_sink;
 /* Create the file.  options: as for sources; netrc, proxy, CA, credentials and time-out count.  replace:
  * a file of that name may be there; else that is an error.  *out belongs to the caller.
  * Errors: BMR_E_USAGE (a URL that cannot be written to), BMR_E_SOURCE (the server or the file system
- * says no), BMR_E_NET, BMR_E_NOMEM. */
+ * says no), BMR_E_REFUSED (another bmr writes this file now), BMR_E_NET, BMR_E_NOMEM. */
 int bmr_sink_open(const char *url, const struct bmr_source_options *options, bool replace,
                   struct bmr_sink **out, struct bmr_err *e);
 

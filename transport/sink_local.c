@@ -1,11 +1,18 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* sink_local.c - a captured image in a file of this machine. */
+/* sink_local.c - a captured image in a file of this machine.
+ *
+ * Who writes holds flock(2) on the part file from making it to renaming or removing it, so that a
+ * second capture to the same name can tell it from one that a killed capture left.  A file system
+ * without such locks does without: then, as whenever a person removes the part file, that the name
+ * is another file's by now is at least seen before it is renamed.
+ */
 #include <errno.h>
 #include <fcntl.h>
 #include <libgen.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -56,6 +63,16 @@ static int sync_directory(const struct local_drain *d, struct bmr_err *e)
 	return 0;
 }
 
+/* Is this open file still the one of that name? */
+static bool is_named(int fd, const char *path)
+{
+	struct stat opened;
+	struct stat named;
+
+	return fstat(fd, &opened) == 0 && lstat(path, &named) == 0 &&
+	       opened.st_dev == named.st_dev && opened.st_ino == named.st_ino;
+}
+
 static int local_commit(struct bmr_drain *drain, uint64_t size, struct bmr_err *e)
 {
 	struct local_drain *d = (struct local_drain *)drain;
@@ -66,6 +83,9 @@ static int local_commit(struct bmr_drain *drain, uint64_t size, struct bmr_err *
 		return bmr_err_set(e, BMR_E_SOURCE, errno, "cannot flush '%s'", d->part);
 	if ((uint64_t)st.st_size != size)
 		return bmr_sink_wrong_length(d->place, (uint64_t)st.st_size, size, e);
+	if (!is_named(d->fd, d->part))
+		return bmr_err_set(e, BMR_E_SOURCE, 0,
+		                   "'%s' was removed or replaced while it was written", d->part);
 	if (renameat2(AT_FDCWD, d->part, AT_FDCWD, name, d->replace ? 0 : RENAME_NOREPLACE) < 0) {
 		if (errno == EEXIST)
 			return bmr_sink_exists(d->place, e);
@@ -78,13 +98,64 @@ static void local_close(struct bmr_drain *drain)
 {
 	struct local_drain *d = (struct local_drain *)drain;
 
-	if (d->fd >= 0) {
+	/* Before the lock is gone: after it the name may be another one's. */
+	if (d->fd >= 0 && !d->drain.committed && is_named(d->fd, d->part))
+		unlink(d->part);
+	if (d->fd >= 0)
 		close(d->fd);
-		if (!d->drain.committed)
-			unlink(d->part);
-	}
 	free(d->part);
 	free(d);
+}
+
+static int in_use(const struct local_drain *d, struct bmr_err *e)
+{
+	return bmr_err_set(e, BMR_E_REFUSED, 0,
+	                   "'%s' is being written by another bmr: wait for it or choose another "
+	                   "name",
+	                   d->part);
+}
+
+/* false: another one holds it. */
+static bool lock(int fd)
+{
+	return flock(fd, LOCK_EX | LOCK_NB) == 0 || errno != EWOULDBLOCK;
+}
+
+/* One that a killed capture left.  While its lock is held nobody else removes what has this name. */
+static int remove_old_part(const struct local_drain *d, struct bmr_err *e)
+{
+	AUTO_FD int fd = -1;
+	struct stat st;
+
+	if (lstat(d->part, &st) < 0)
+		return 0;
+	if (S_ISREG(st.st_mode)) {
+		fd = open(d->part, O_WRONLY | O_NOFOLLOW | O_CLOEXEC);
+		if (fd < 0 && errno == ENOENT)
+			return 0;
+		if (fd < 0)
+			return bmr_err_set(e, BMR_E_SOURCE, errno, "cannot open '%s'", d->part);
+		if (!lock(fd) || !is_named(fd, d->part))
+			return in_use(d, e);
+	}
+	if (unlink(d->part) < 0 && errno != ENOENT)
+		return bmr_err_set(e, BMR_E_SOURCE, errno, "cannot remove '%s'", d->part);
+	return 0;
+}
+
+static int create_part(struct local_drain *d, struct bmr_err *e)
+{
+	AUTO_FD int fd = open(d->part, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+
+	if (fd < 0 && errno == EEXIST)
+		return in_use(d, e);
+	if (fd < 0)
+		return bmr_err_set(e, BMR_E_SOURCE, errno, "cannot create '%s'", d->part);
+	/* Between the two another one may have taken it for an old one. */
+	if (!lock(fd) || !is_named(fd, d->part))
+		return in_use(d, e);
+	d->fd = take_fd(&fd);
+	return 0;
 }
 
 static int prepare(struct local_drain *d, struct bmr_err *e)
@@ -94,14 +165,9 @@ static int prepare(struct local_drain *d, struct bmr_err *e)
 
 	if (lstat(path, &st) == 0 && !(d->replace && S_ISREG(st.st_mode)))
 		return bmr_sink_exists(d->place, e);
-	if (bmr_sink_part_name(path, &d->part, e) < 0)
+	if (bmr_sink_part_name(path, &d->part, e) < 0 || remove_old_part(d, e) < 0)
 		return -1;
-	/* One that a killed capture left. */
-	unlink(d->part);
-	d->fd = open(d->part, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-	if (d->fd < 0)
-		return bmr_err_set(e, BMR_E_SOURCE, errno, "cannot create '%s'", d->part);
-	return 0;
+	return create_part(d, e);
 }
 
 static int local_open(const struct bmr_place *place, bool replace, struct bmr_drain **out,

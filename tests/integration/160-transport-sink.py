@@ -137,6 +137,54 @@ def deaths(case, what, server, *options):
     case.done(f"{what}: a server that dies or hangs is an error")
 
 
+def two_writers(case, server):
+    """Two to one local name: the second is refused, and neither ends well with the other's bytes."""
+    data = case.image("seed", 5 * MIB + 321).read_bytes()
+    (case.root / "seed").unlink()
+    url, part = server.url("out"), case.root / "out.bmr-part"
+
+    first = Put(url)
+    first.feed(data[:3 * MIB])
+    first.wait_for(b"at 3145728")
+    for options in ((), ("--replace",)):
+        expect(put(url, data[::-1], *options), 77, f"'{part}' is being written by another bmr")
+    first.feed(data[3 * MIB:])
+    expect(first.finish(), 0)
+    expect_names(case, "out")
+    if (case.root / "out").read_bytes() != data:
+        sys.exit("FAILED: the second writer was refused, and yet changed the first one's file")
+    (case.root / "out").unlink()
+
+    # One that was killed holds no lock.
+    first = Put(url)
+    first.feed(data[:MIB])
+    first.wait_for(b"at 1048576")
+    first.process.kill()
+    first.finish()
+    expect_names(case, part.name)
+    expect(put(url, data), 0)
+    expect_names(case, "out")
+    (case.root / "out").unlink()
+
+    # A person removes the part file of the first one, and so a second one may begin.
+    first = Put(url)
+    first.feed(data[:3 * MIB])
+    first.wait_for(b"at 3145728")
+    part.unlink()
+    second = Put(url)
+    second.feed(data[::-1][:2 * MIB])
+    second.wait_for(b"at 2097152")
+    expect(first.finish(), 69, "was removed or replaced while it was written")
+    expect_names(case, part.name)
+    second.feed(data[::-1][2 * MIB:])
+    expect(second.finish(), 0)
+    expect_names(case, "out")
+    if (case.root / "out").read_bytes() != data[::-1]:
+        sys.exit("FAILED: the first writer's end changed the second one's file")
+    (case.root / "out").unlink()
+    case.done("a file: two writers to one name")
+
+
 def main():
     need("nginx", "ganesha.nfsd", "smbd", "gcc")
     if not (FIX / "sink_put").exists():
@@ -146,6 +194,7 @@ def main():
     root = ("--user", "root", "--password", "secret")
     expect(put("cdrom:/x", b""), 64)
     scenarios(case, "a file", Files(case.root))
+    two_writers(case, Files(case.root))
     with Http(case.root, write=True) as server:
         scenarios(case, "http", server, part=None)
         deaths(case, "http", server)
