@@ -14,12 +14,12 @@
 #include "base/size.h"
 #include "imaging/bmr/chain.h"
 #include "imaging/bmr/chunk_reader.h"
-#include "imaging/bmr/container.h"
 #include "imaging/phase.h"
 #include "imaging/restore/pipe.h"
 #include "imaging/table/table.h"
 #include "imaging/disk/target.h"
 #include "imaging/verify.h"
+#include "imaging/verify_zeros.h"
 #include "imaging/zero.h"
 #include "transport/source.h"
 
@@ -47,8 +47,8 @@ struct worker { /* what one thread needs */
 	struct run *run;
 	struct bmr_chunk_reader *reader;
 	struct bmr_digest *digest;
-	uint8_t *disk;
-	uint8_t *zeros; /* what a run should be stored as */
+	uint8_t *disk;           /* NULL: it is the image that is verified */
+	struct bmr_zeros *zeros; /* NULL: it is the disk */
 };
 
 /* --- results --- */
@@ -123,33 +123,17 @@ static int check_image_chunk(struct worker *w, uint32_t chunk, struct bmr_err *e
 	return found_bad(r, chunk, e);
 }
 
-/* What a run of zeros is stored as is for other tools, and always the same. */
 static int check_run(struct worker *w, const struct bmr_manifest_entry *entry, struct bmr_err *e)
 {
 	struct run *r = w->run;
-	const struct bmr_manifest *m;
 	struct bmr_source *source;
-	uint64_t size = offset_of(r, entry->count);
-	size_t len;
-	size_t got;
 
-	m = bmr_chain_image(r->v->chain, 0, &source);
-	size = bmr_size_min(size, m->head.disk_size - offset_of(r, entry->first));
-	len = bmr_zero_frame(size, NULL, 0);
-	if (entry->kind == BMR_CHUNK_DATA || entry->kind == BMR_CHUNK_BASE ||
-	    m->head.pack != BMR_PACK_ZSTD)
+	if (entry->kind == BMR_CHUNK_DATA || entry->kind == BMR_CHUNK_BASE)
 		return 0;
-	if (len == entry->stored) {
-		bmr_zero_frame(size, w->zeros, len);
-		if (bmr_source_read(source, w->zeros + len, len, entry->offset, &got, e) < 0)
-			return found_bad(r, entry->first, e);
-		if (got == len && memcmp(w->zeros, w->zeros + len, len) == 0)
-			return 0;
-	}
-	bmr_err_set(e, BMR_E_DATA, 0,
-	            "the frame of zeros at byte %" PRIu64 " of '%s' is not what it should be",
-	            entry->offset, bmr_source_name(source));
-	return found_bad(r, entry->first, e);
+	bmr_chain_image(r->v->chain, 0, &source);
+	if (bmr_zeros_check(w->zeros, source, r->manifest, entry, e) < 0)
+		return found_bad(r, entry->first, e);
+	return 0;
 }
 
 /* --- the disk --- */
@@ -316,11 +300,10 @@ static int prepare_worker(struct run *r, struct worker *w, struct bmr_err *e)
 	if (bmr_chunk_reader_open(chunk_size, r->v->progress, &w->reader, e) < 0 ||
 	    bmr_digest_open(&w->digest, e) < 0)
 		return -1;
-	if (r->target)
-		w->disk = aligned_alloc(BMR_CHUNK_ALIGN, chunk_size);
-	else
-		w->zeros = malloc(2 * bmr_zero_frame(BMR_ZERO_FRAME_MOST, NULL, 0));
-	return w->disk || w->zeros ? 0 : bmr_err_nomem(e, "verifying");
+	if (!r->target)
+		return bmr_zeros_open(chunk_size, r->v->progress, &w->zeros, e);
+	w->disk = aligned_alloc(BMR_CHUNK_ALIGN, chunk_size);
+	return w->disk ? 0 : bmr_err_nomem(e, "verifying");
 }
 
 static void clear_worker(struct worker *w)
@@ -328,7 +311,7 @@ static void clear_worker(struct worker *w)
 	bmr_chunk_reader_close(w->reader);
 	bmr_digest_close(w->digest);
 	free(w->disk);
-	free(w->zeros);
+	bmr_zeros_close(w->zeros);
 }
 
 /* Reads of the base images end by the order to stop too, which only their chain can give. */

@@ -2,7 +2,8 @@
 /* verify_chunks.h - is every chunk of a bmr image whole, or does a disk hold them?  Writes nothing.
  *
  * Without a disk each frame of the image and of those it is based on that a restore would need is
- * fetched, unpacked and hashed; so are the frames of zeros that only other tools read.
+ * fetched, unpacked and hashed.  What the runs of zeros of the image are stored as, which only other
+ * tools read, is fetched and must be zeros.
  *
  * With a disk each chunk that is in use is read past the cache and hashed against the manifest,
  * which needs no frame: the image itself is not verified.  What differs is fetched, for the first

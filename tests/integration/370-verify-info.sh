@@ -90,6 +90,31 @@ run 65 verify --sha256="$(printf x | sha256sum | cut -d ' ' -f 1)" --level=sizes
 says "not the expected"
 echo "verify: all bad chunks of an image, named by sector; cut; another digest"
 
+# 2 MiB of data, 4 MiB of zeros, 1 MiB of data: other tools would unpack a damaged run to something else.
+{
+	head -c 2097152 /dev/urandom
+	head -c 4194304 /dev/zero
+	head -c 1048576 /dev/urandom
+} >holed
+for codec in none gzip lz4 zstd; do
+	rm -f holed.img*
+	run 0 capture --compress=$codec holed holed.img
+	run 0 verify holed.img
+	# What only zeros are packed to, behind the data before them, which does not get smaller.
+	at=$(python3 -c '
+import sys
+zeros = {"none": bytes(400), "gzip": bytes(400), "lz4": b"\xff" * 60,
+         "zstd": b"\x02\0\x10\0\x02\0\x10\0"}
+print(open("holed.img", "rb").read().index(zeros[sys.argv[1]], 2 << 20) + 5)
+' $codec)
+	flip holed.img "$at"
+	run 65 verify --json holed.img
+	json 'd["bad"]["count"] == 1 and d["bad"]["chunks"][0]["byte"] == 2 << 20'
+	says "the zeros at byte "
+done
+rm -f holed*
+echo "verify: a damaged run of zeros, whatever it is packed by"
+
 # --- verify: the disk ---
 
 run 0 verify --json image.zst disk

@@ -149,7 +149,7 @@ static void test_many_bad(void **state)
 	assert_int_equal(s.result.bad.chunks[BMR_VERIFY_NAMED - 1].chunk, 20);
 }
 
-/* Only zstd -dc reads it. */
+/* Only zstd -dc and lz4 -dc read them. */
 static void test_bad_frame_of_zeros(void **state)
 {
 	const struct bmr_manifest_entry *run = bmr_manifest_at(s.image.manifest, 7);
@@ -159,7 +159,31 @@ static void test_bad_frame_of_zeros(void **state)
 	chain_damage(s.image.path, run->offset + run->stored - 1);
 	expect(false, 1, 0);
 	assert_int_equal(s.result.bad.chunks[0].chunk, 6);
-	assert_non_null(strstr(s.result.bad.chunks[0].reason, "frame of zeros"));
+	assert_non_null(strstr(s.result.bad.chunks[0].reason, "the zeros at byte"));
+}
+
+/* Each byte of lz4's frames counts: there is a checksum of the header and one of the content.  The
+ * base alone: of a chain only the frames of the newest image are read by other tools. */
+static void test_bad_lz4_zeros(void **state)
+{
+	const struct bmr_manifest_entry *run = bmr_manifest_at(s.base.manifest, ZERO);
+
+	(void)state;
+	bmr_chain_close(s.chain);
+	assert_int_equal(bmr_chain_open(s.base.source, s.base.manifest, NULL, &options, NULL,
+	                                &s.chain, &err),
+	                 0);
+	assert_int_equal(run->kind, BMR_CHUNK_ZERO);
+	assert_int_equal(verify(false), 0);
+	assert_int_equal(s.result.bad.count, 0);
+	for (uint32_t at = 0; at < run->stored; at += at < 8 ? 1 : 997) {
+		chain_damage(s.base.path, run->offset + at);
+		assert_int_equal(verify(false), 0);
+		assert_int_equal(s.result.bad.count, 1);
+		assert_int_equal(s.result.bad.chunks[0].chunk, ZERO);
+		assert_non_null(strstr(s.result.bad.chunks[0].reason, "the zeros at byte"));
+		chain_damage(s.base.path, run->offset + at);
+	}
 }
 
 static void test_disk_differs(void **state)
@@ -225,6 +249,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_one_bad, prepare, clear),
 		cmocka_unit_test_setup_teardown(test_many_bad, prepare, clear),
 		cmocka_unit_test_setup_teardown(test_bad_frame_of_zeros, prepare, clear),
+		cmocka_unit_test_setup_teardown(test_bad_lz4_zeros, prepare, clear),
 		cmocka_unit_test_setup_teardown(test_disk_differs, prepare, clear),
 		cmocka_unit_test_setup_teardown(test_disk_differs_and_image_bad, prepare, clear),
 		cmocka_unit_test_setup_teardown(test_short_disk, prepare, clear),
