@@ -18,6 +18,7 @@
 #include "imaging/codec/frame.h"
 #include "imaging/bmr/load.h"
 #include "imaging/disk/mounted.h"
+#include "transport/source.h"
 #include "transport/url.h"
 
 /* --- what may be captured, and where to --- */
@@ -107,6 +108,39 @@ static int check_disk(struct bmr_capture_task *t, const char *path, struct bmr_e
 
 /* --- the base --- */
 
+/* Is the URL that of an open source?  A file may have several names. */
+static bool same_place(const char *text, const struct bmr_source *source)
+{
+	const char *name = bmr_source_name(source);
+	struct bmr_err ignored; /* it is refused where it is opened */
+	struct bmr_url url;
+	struct stat one, other;
+	bool same = bmr_url_parse(text, &url, &ignored) == 0 &&
+	            (strcmp(url.safe, name) == 0 ||
+	             (url.scheme == BMR_URL_FILE && stat(url.path, &one) == 0 &&
+	              stat(name, &other) == 0 && one.st_dev == other.st_dev &&
+	              one.st_ino == other.st_ino));
+
+	bmr_url_clear(&url);
+	return same;
+}
+
+/* An image that took the place of one that it is based on would be no image any more. */
+static int check_bases(const struct bmr_capture_task *t, struct bmr_err *e)
+{
+	struct bmr_source *source;
+
+	for (uint32_t i = 0; i < bmr_chain_count(t->base); i++) {
+		bmr_chain_image(t->base, i, &source);
+		if (same_place(t->url, source))
+			return bmr_err_set(e, BMR_E_REFUSED, 0,
+			                   "'%s' is an image that the new one would be based on; "
+			                   "choose another name",
+			                   bmr_source_name(source));
+	}
+	return 0;
+}
+
 static int open_base(struct bmr_capture_task *t, struct bmr_err *e)
 {
 	const char *url = t->params->base;
@@ -118,6 +152,8 @@ static int open_base(struct bmr_capture_task *t, struct bmr_err *e)
 	    bmr_chain_open(t->base_source, t->base_manifest, NULL, &t->options, NULL, &t->base, e) <
 	            0)
 		return bmr_err_while(e, "opening the base image");
+	if (check_bases(t, e) < 0)
+		return -1;
 	if (t->base_manifest->head.disk_size != t->info.size)
 		return bmr_err_set(e, BMR_E_REFUSED, 0,
 		                   "'%s' has %" PRIu64

@@ -4,6 +4,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -470,6 +471,26 @@ static int place_first(struct bmr_chunked *c, struct bmr_err *e)
 	return 0;
 }
 
+/* A target that is a file must not be one that the image is made of. */
+static int check_bases(const struct bmr_chunked *c, struct bmr_err *e)
+{
+	struct stat target;
+	struct stat base;
+	struct bmr_source *source;
+
+	if (!c->r->target->is_file || stat(c->r->target->path, &target) < 0)
+		return 0;
+	for (uint32_t i = 1; i < bmr_chain_count(c->chain); i++) {
+		bmr_chain_image(c->chain, i, &source);
+		if (stat(bmr_source_name(source), &base) == 0 && base.st_dev == target.st_dev &&
+		    base.st_ino == target.st_ino)
+			return bmr_err_set(e, BMR_E_REFUSED, 0,
+			                   "'%s' is an image that this one is based on",
+			                   c->r->target->path);
+	}
+	return 0;
+}
+
 static int prepare(struct bmr_chunked *c, struct bmr_err *e)
 {
 	c->first = aligned_alloc(BMR_CHUNK_ALIGN, c->m->head.chunk_size);
@@ -480,7 +501,8 @@ static int prepare(struct bmr_chunked *c, struct bmr_err *e)
 		if (bmr_chunked_worker_open(c, &c->workers[i], e) < 0)
 			return -1;
 	if (bmr_chain_open(c->r->source, c->m, c->r->base, c->r->source_options, c->r->trust,
-	                   &c->chain, e) < 0)
+	                   &c->chain, e) < 0 ||
+	    check_bases(c, e) < 0)
 		return -1;
 	return read_first(c, e) < 0 ? -1 : place_first(c, e);
 }

@@ -160,6 +160,29 @@ says "is not an incremental one"
 [ "$(sum_of disk)" = "$before" ] || fail "the disk was written"
 echo "a base that is missing, another, changed, cut: refused, nothing written"
 
+# An image of a chain is neither overwritten by one that needs it nor taken as a target.
+ln one.zst link.zst
+sums=$(cat one.zst two.zst three.lz4 | sha256sum)
+for base in one.zst two.zst ./link.zst; do
+	run 77 capture --base=two.zst --replace=yes three "$base"
+	says "is an image that the new one would be based on"
+done
+run 77 capture --base=one.zst --replace=yes three one.zst
+[ "$(cat one.zst two.zst three.lz4 | sha256sum)" = "$sums" ] || fail "an image of the chain was written"
+run 0 verify three.lz4 three
+head -c 4M /dev/urandom >noise
+run 0 capture noise noise.zst
+change noise 1
+run 0 capture --base=noise.zst noise more.zst
+ln -f noise.zst link.zst
+for base in noise.zst link.zst; do
+	run 77 restore more.zst "$base"
+	says "is an image that this one is based on"
+done
+run 0 verify more.zst noise
+rm link.zst
+echo "an image that another is based on: no name for a new one, and no target"
+
 # Bytes of the base that the increment needs, and one that it does not.
 python3 - one.zst <<'EOT'
 import sys
