@@ -43,7 +43,8 @@ int bmr_restore_check(const struct bmr_image *image, const struct bmr_target_inf
 {
 	const struct bmr_manifest *m = image->manifest;
 	uint64_t size = bmr_cut_least(image);
-	unsigned sector = m ? m->head.sector : image->layout.sector;
+	/* A file that was captured has sectors of 512 bytes, whatever the table in it was made for. */
+	unsigned sector = image->layout.sector || !m ? image->layout.sector : m->head.sector;
 
 	if (!target->is_new && size > target->size)
 		return too_small(image, target, size, e);
@@ -152,13 +153,17 @@ static int write_and_prove(const struct bmr_restore *r, struct bmr_restore_resul
 }
 
 /* A disk that is too small must be refused before it is touched.  Where nothing says for certain
- * how large the image is, and what is likely does not fit, it is unpacked once.  Without even that,
- * where a partition table says how much there is at least, only if the disk is not much larger. */
+ * how large the image is, and what is likely does not fit, it is unpacked once: a GPT is not certain
+ * if the file tells of more, for the disk that was packed may have been larger than its table knows.
+ * Without even that, where a partition table says how much there is at least, only if the disk is
+ * not much larger. */
 static bool must_measure(const struct bmr_image *image, const struct bmr_target_info *target)
 {
-	if (image->exact)
+	bool says = image->likely > 0 && image->likely >= image->at_least;
+
+	if (image->exact && !(says && image->likely > image->at_least))
 		return false;
-	if (image->likely >= image->at_least && image->likely > 0)
+	if (says)
 		return image->likely > target->size;
 	return image->layout.table == BMR_TABLE_NONE || target->size / 2 < image->at_least;
 }

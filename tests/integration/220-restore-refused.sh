@@ -74,6 +74,16 @@ for kind in none mbr; do
 done
 echo "too small by one sector: 77, and nothing is written"
 
+# A disk that was larger than its GPT knows, as one is after a restore onto a larger disk.
+cp "$img" "$WORK/longer"
+head -c 4M /dev/urandom >>"$WORK/longer"
+old_disk "$WORK/disk" 10M
+before=$(sum_of "$WORK/disk")
+pack gz "$WORK/longer"
+untouched 77 "too small: it has 10485760 bytes and the image needs 12582912, 2097152 more" \
+	restore "$WORK/longer.gz" "$WORK/disk"
+echo "larger than its partition table says: 77, and nothing is written"
+
 cp "$img" "$WORK/disk"
 before=$(sum_of "$WORK/disk")
 untouched 77 "is the image itself" restore "$WORK/disk" "$WORK/disk"
@@ -98,6 +108,18 @@ refused_loop() {
 old_disk "$WORK/back" 8M
 loop_of "$WORK/back" -b 4096
 refused_loop "has sectors of 4096 bytes" --overwrite=any "$img.zst"
+free_loop
+# A file has no sectors: those of the table in it count, also in a bmr image of it.
+truncate -s 8M "$WORK/table4k"
+loop_of "$WORK/table4k" -b 4096
+printf 'label: gpt\n' | sfdisk -q --no-reread "$LOOP" 2>&1
+free_loop
+run 0 capture "$WORK/table4k" "$WORK/table4k.img.zst"
+loop_of "$WORK/back" -b 4096
+run 0 restore --overwrite=any "$WORK/table4k.img.zst" "$LOOP"
+free_loop
+loop_of "$WORK/back"
+refused_loop "4096" --overwrite=any "$WORK/table4k.img.zst"
 free_loop
 echo "another sector size: 77"
 
