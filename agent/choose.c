@@ -80,7 +80,8 @@ static void show(struct bmr_session *s, const struct bmr_disk_list *list,
 	if (table)
 		say_lines(s, table);
 	if (json) {
-		json[strcspn(json, "\n")] = '\0';
+		for (char *c = json; *c; c++)
+			*c = *c == '\n' ? ' ' : *c;
 		bmr_events_text(s->events, "disks", "json", json);
 	}
 }

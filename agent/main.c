@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* bmr - restores bare machines from images.  See bmr(8). */
 #include <curl/curl.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 #include "agent/commands.h"
 #include "agent/version.h"
@@ -60,10 +62,23 @@ static void forbid_core(void)
 	setrlimit(RLIMIT_CORE, &one); /* fails where a limit of 0 cannot be raised */
 }
 
+/* A file that is opened must not become standard input, output or error: it would get our words. */
+static void open_standard(void)
+{
+	int fd;
+
+	do
+		fd = open("/dev/null", O_RDWR);
+	while (fd >= 0 && fd <= STDERR_FILENO);
+	if (fd >= 0)
+		close(fd);
+}
+
 int main(int argc, char **argv)
 {
 	int code;
 
+	open_standard();
 	forbid_core();
 
 	if (argc < 2) {

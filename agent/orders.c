@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
@@ -38,15 +39,27 @@ static bool is_remote(const char *url)
 {
 	static const char *const remote[] = {"http:", "https:", "ftp:", "nfs:", "smb:", "syslog:"};
 
-	for (size_t i = 0; url && i < sizeof remote / sizeof *remote; i++)
-		if (strncmp(url, remote[i], strlen(remote[i])) == 0)
+	for (size_t i = 0; i < sizeof remote / sizeof *remote; i++)
+		if (strncasecmp(url, remote[i], strlen(remote[i])) == 0)
 			return true;
+	return false;
+}
+
+/* Of URLs that commas separate. */
+static bool any_remote(const char *urls)
+{
+	for (const char *url = urls; url; url = strchr(url, ',')) {
+		url += *url == ',';
+		if (is_remote(url))
+			return true;
+	}
 	return false;
 }
 
 bool bmr_orders_need_network(const struct bmr_params *p)
 {
-	return is_remote(p->image) || is_remote(p->config) || is_remote(p->report);
+	return any_remote(p->image) || any_remote(p->config) || any_remote(p->report) ||
+	       any_remote(p->base) || any_remote(p->seed);
 }
 
 static bool has_image(enum bmr_action action)

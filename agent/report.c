@@ -90,8 +90,10 @@ static void set_options(CURL *c, struct bmr_report *r, struct curl_slist *header
 	curl_easy_setopt(c, CURLOPT_NOPROGRESS, 0L);
 	/* A name server that is dead must not hold us longer than the time-out. */
 	curl_easy_setopt(c, CURLOPT_QUICK_EXIT, 1L);
-	if (r->ca_file)
+	if (r->ca_file) {
 		curl_easy_setopt(c, CURLOPT_CAINFO, r->ca_file);
+		curl_easy_setopt(c, CURLOPT_CAPATH, NULL);
+	}
 }
 
 static bool post(struct bmr_report *r, const char *text, char *reason, size_t len)

@@ -44,14 +44,23 @@ static void write_line(void *ctx, enum bmr_log_level level, const char *line)
 		bmr_events_text(s->events, "notice", "text", line);
 }
 
+/* What somebody had ignored when he started us stays so: nohup, a job in the background. */
+static void watch_unless_ignored(sigset_t *set, int number)
+{
+	struct sigaction old;
+
+	if (sigaction(number, NULL, &old) < 0 || old.sa_handler != SIG_IGN)
+		sigaddset(set, number);
+}
+
 static sigset_t watched_signals(void)
 {
 	sigset_t set;
 
 	sigemptyset(&set);
-	sigaddset(&set, SIGINT);
-	sigaddset(&set, SIGTERM);
-	sigaddset(&set, SIGHUP);
+	watch_unless_ignored(&set, SIGINT);
+	watch_unless_ignored(&set, SIGTERM);
+	watch_unless_ignored(&set, SIGHUP);
 	sigaddset(&set, END_SIGNAL);
 	return set;
 }

@@ -47,6 +47,40 @@ events_end restored
 run 64 restore "$img.gz" "$WORK/disk" --events="$WORK/no/such/folder"
 echo "every line is JSON, the last one is the result"
 
+# The answer of `bmr disks` is in its event, whole.
+run 77 agent --cmdline="bmr.image=$img.gz bmr.target=serial=nothing-has-this" --events="$WORK/events"
+/usr/bin/python3 - "$WORK/events" <<'END' || fail "the event 'disks'"
+import json, sys
+[told] = [e for e in map(json.loads, open(sys.argv[1])) if e["event"] == "disks"]
+assert isinstance(json.loads(told["json"])["disks"], list)
+END
+rm "$WORK/events"
+
+# needs yes|no WORDS: is a network needed for that order?
+needs() {
+	wanted=$1
+	shift
+	run 0 agent --plan --cmdline="bmr.target=auto $*"
+	if grep -q 'network: not needed' "$WORK/err" "$WORK/out"; then got=no; else got=yes; fi
+	[ "$got" = "$wanted" ] || fail "a network is needed for '$*': $got"
+}
+needs no "bmr.image=cdrom:/a.zst"
+needs yes "bmr.image=cdrom:/a.zst,http://10.0.0.1/a.zst"
+needs yes "bmr.image=HTTP://10.0.0.1/a.zst"
+needs yes "bmr.image=cdrom:/b.zst bmr.base=nfs://10.0.0.1/a.zst"
+needs yes "bmr.image=cdrom:/a.zst bmr.seed=http://10.0.0.1/seed"
+echo "a network is brought up for every URL that needs one"
+
+# A job that is to go on without its terminal.
+old_disk "$WORK/disk" 8M
+(trap '' HUP; exec "$BMR" restore --rate=4M "$img" "$WORK/disk" 2>"$WORK/err") &
+job=$!
+sleep 1
+kill -HUP "$job"
+wait "$job" || fail "SIGHUP ended what ignores it: $?"
+same "$WORK/disk" "$img"
+echo "a signal that was ignored before stays so"
+
 # Outputs that fail.
 old_disk "$WORK/disk" 8M
 run 0 restore "$img.gz" "$WORK/disk" --events=/dev/full
