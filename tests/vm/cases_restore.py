@@ -110,9 +110,11 @@ def https(lab):
 
 @case("restore-ftp-ahci")
 def ftp(lab):
+    """And a word that the kernel gives to init as a variable, which a script might take for its
+    own."""
     restore = Restore(lab)
     with restore.serve(Ftp) as server:
-        restore.run_live(order(restore.url(server)), bus="ahci")
+        restore.run_live(order(restore.url(server)) + " IP=10.0.0.5", bus="ahci")
     check_boots(lab, restore.disk)
 
 
