@@ -143,11 +143,11 @@ if [ "$(id -u)" -ne 0 ] || [ ! -e /dev/loop-control ] || ! command -v mkfs.ext4 
 	done_ok
 fi
 truncate -s 32M "$WORK/fs"
-head -c 2M /dev/urandom >"$WORK/closed"
-"$BMR" capture --compress=none "$WORK/closed" "$WORK/closed.img" <&- >&- 2>&- ||
+head -c 6M /dev/urandom >"$WORK/closed"
+"$BMR" capture --compress=none --rate=1M "$WORK/closed" "$WORK/closed.img" <&- >&- 2>&- ||
 	fail "no capture without standard output"
 run 0 verify "$WORK/closed.img" "$WORK/closed"
-[ "$(head -c 2M "$WORK/closed.img" | sum_of /dev/stdin)" = "$(sum_of "$WORK/closed")" ] ||
+[ "$(head -c 6M "$WORK/closed.img" | sum_of /dev/stdin)" = "$(sum_of "$WORK/closed")" ] ||
 	fail "what is said without standard output stands in the image"
 echo "  standard input, output and error closed"
 
