@@ -153,17 +153,13 @@ static int write_and_prove(const struct bmr_restore *r, struct bmr_restore_resul
 }
 
 /* A disk that is too small must be refused before it is touched.  Where nothing says for certain
- * how large the image is, and what is likely does not fit, it is unpacked once: a GPT is not certain
- * if the file tells of more, for the disk that was packed may have been larger than its table knows.
- * Without even that, where a partition table says how much there is at least, only if the disk is
- * not much larger. */
+ * how large the image is, and what is likely does not fit, it is unpacked once.  Without even that,
+ * where a partition table says how much there is at least, only if the disk is not much larger. */
 static bool must_measure(const struct bmr_image *image, const struct bmr_target_info *target)
 {
-	bool says = image->likely > 0 && image->likely >= image->at_least;
-
-	if (image->exact && !(says && image->likely > image->at_least))
+	if (image->exact)
 		return false;
-	if (says)
+	if (image->likely >= image->at_least && image->likely > 0)
 		return image->likely > target->size;
 	return image->layout.table == BMR_TABLE_NONE || target->size / 2 < image->at_least;
 }
