@@ -4,7 +4,6 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <sys/sysmacros.h>
 
 #include "agent/choose.h"
@@ -15,6 +14,7 @@
 #include "base/cleanup.h"
 #include "base/err.h"
 #include "base/log.h"
+#include "base/same_file.h"
 #include "base/size.h"
 #include "imaging/table/cut.h"
 #include "imaging/disk/disk.h"
@@ -177,12 +177,8 @@ void bmr_job_close(struct bmr_job *job)
 static int check_file(struct bmr_job *job, const struct bmr_target_info *target, struct bmr_err *e)
 {
 	struct bmr_url url;
-	struct stat image;
-	struct stat file;
 	bool same = bmr_url_parse(bmr_source_name(job->source), &url, e) == 0 &&
-	            url.scheme == BMR_URL_FILE && stat(url.path, &image) == 0 &&
-	            stat(target->path, &file) == 0 && image.st_dev == file.st_dev &&
-	            image.st_ino == file.st_ino;
+	            url.scheme == BMR_URL_FILE && bmr_same_file(url.path, target->path);
 
 	bmr_url_clear(&url);
 	if (same)

@@ -14,6 +14,7 @@
 #include "base/cleanup.h"
 #include "base/err.h"
 #include "base/log.h"
+#include "base/same_file.h"
 #include "imaging/bmr/chain.h"
 #include "imaging/codec/frame.h"
 #include "imaging/bmr/load.h"
@@ -62,11 +63,9 @@ static bool overwrites_itself(const struct bmr_capture_task *t, const char *path
 	struct lies_on l = {.disk = t->info.dev};
 	struct bmr_err ignored; /* what lies on no disk lies not on this one */
 	struct stat st;
-	struct stat source;
 
 	if (t->info.is_file)
-		return stat(t->info.path, &source) == 0 && stat(path, &st) == 0 &&
-		       st.st_dev == source.st_dev && st.st_ino == source.st_ino;
+		return bmr_same_file(t->info.path, path);
 	if (stat(path, &st) == 0 && S_ISBLK(st.st_mode))
 		return st.st_rdev == t->info.dev;
 	if (!copy || stat(dirname(copy), &st) < 0)
@@ -114,12 +113,9 @@ static bool same_place(const char *text, const struct bmr_source *source)
 	const char *name = bmr_source_name(source);
 	struct bmr_err ignored; /* it is refused where it is opened */
 	struct bmr_url url;
-	struct stat one, other;
 	bool same = bmr_url_parse(text, &url, &ignored) == 0 &&
 	            (strcmp(url.safe, name) == 0 ||
-	             (url.scheme == BMR_URL_FILE && stat(url.path, &one) == 0 &&
-	              stat(name, &other) == 0 && one.st_dev == other.st_dev &&
-	              one.st_ino == other.st_ino));
+	             (url.scheme == BMR_URL_FILE && bmr_same_file(url.path, name)));
 
 	bmr_url_clear(&url);
 	return same;

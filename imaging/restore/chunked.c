@@ -4,10 +4,10 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/same_file.h"
 #include "base/size.h"
 #include "imaging/restore/checked.h"
 #include "imaging/image.h"
@@ -474,16 +474,11 @@ static int place_first(struct bmr_chunked *c, struct bmr_err *e)
 /* A target that is a file must not be one that the image is made of. */
 static int check_bases(const struct bmr_chunked *c, struct bmr_err *e)
 {
-	struct stat target;
-	struct stat base;
 	struct bmr_source *source;
 
-	if (!c->r->target->is_file || stat(c->r->target->path, &target) < 0)
-		return 0;
-	for (uint32_t i = 1; i < bmr_chain_count(c->chain); i++) {
+	for (uint32_t i = 1; c->r->target->is_file && i < bmr_chain_count(c->chain); i++) {
 		bmr_chain_image(c->chain, i, &source);
-		if (stat(bmr_source_name(source), &base) == 0 && base.st_dev == target.st_dev &&
-		    base.st_ino == target.st_ino)
+		if (bmr_same_file(bmr_source_name(source), c->r->target->path))
 			return bmr_err_set(e, BMR_E_REFUSED, 0,
 			                   "'%s' is an image that this one is based on",
 			                   c->r->target->path);
