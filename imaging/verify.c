@@ -22,6 +22,9 @@ struct run {
 	pthread_mutex_t lock; /* guards all below */
 	uint64_t differing;
 	uint64_t first_difference;
+	uint64_t tail;          /* where the backup of a fitted table begins; UINT64_MAX: none */
+	uint64_t in_tail;       /* chunks that differ only where such a backup may lie */
+	uint64_t first_in_tail; /* bytes */
 };
 
 size_t bmr_first_difference(const uint8_t *a, const uint8_t *b, size_t len)
@@ -47,13 +50,68 @@ static int found_difference(struct run *run, uint64_t at, struct bmr_err *e)
 	return bmr_err_set(e, BMR_E_STOPPED, 0, "the disk differs");
 }
 
+/* Chunk 0 came before all others, but another worker may be at it still: what a backup explains is
+ * sorted out in the end. */
+static int keep_for_the_end(struct run *run, uint64_t at)
+{
+	pthread_mutex_lock(&run->lock);
+	run->in_tail++;
+	run->first_in_tail = bmr_size_min(run->first_in_tail, at);
+	pthread_mutex_unlock(&run->lock);
+	return 0;
+}
+
+static int sort_out_tail(struct run *run, struct bmr_err *e)
+{
+	if (run->in_tail == 0 || run->first_in_tail >= run->tail)
+		return 0;
+	run->differing += run->in_tail - 1;
+	return found_difference(run, run->first_in_tail, e);
+}
+
+static bool is_fitted(struct run *run, const uint8_t *disk, const struct bmr_chunk *c, size_t len)
+{
+	uint64_t tail;
+
+	if (!bmr_table_was_fitted(run->target, disk, c->data, len, &tail))
+		return false;
+	pthread_mutex_lock(&run->lock);
+	run->tail = tail;
+	pthread_mutex_unlock(&run->lock);
+	return true;
+}
+
+static bool not_fitted(const struct run *run, const struct bmr_chunk *c)
+{
+	return run->v->fitted && bmr_table_can_fit(c->data, c->len, run->v->target->size);
+}
+
+/* disk: the first len bytes of the chunk, as the disk has them. */
+static int compare_chunk(struct run *run, const uint8_t *disk, const struct bmr_chunk *c,
+                         size_t len, struct bmr_err *e)
+{
+	uint64_t size = run->v->target->size;
+	size_t at = bmr_first_difference(disk, c->data, len);
+	uint64_t where = c->offset + at;
+	bool same = at == c->len;
+
+	if (c->index == 0 && at == c->len)
+		same = !not_fitted(run, c);
+	else if (c->index == 0 && at < len)
+		same = is_fitted(run, disk, c, len);
+	if (same)
+		return 0;
+	if (where < size && size - where <= BMR_TABLE_TAIL_MOST)
+		return keep_for_the_end(run, where);
+	return found_difference(run, where, e);
+}
+
 static int compare_work(void *ctx, const struct bmr_chunk *c, unsigned worker, struct bmr_err *e)
 {
 	struct run *run = ctx;
 	uint64_t size = run->v->target->size;
 	uint8_t *disk = run->buffers[worker];
 	size_t len = c->len;
-	size_t at;
 
 	if (c->offset >= size)
 		return found_difference(run, c->offset, e);
@@ -64,10 +122,7 @@ static int compare_work(void *ctx, const struct bmr_chunk *c, unsigned worker, s
 		/* Writing may well mend a sector that cannot be read. */
 		return run->v->first_difference_ends ? found_difference(run, c->offset, e) : -1;
 	atomic_fetch_add(&run->v->progress->verified, len);
-	at = bmr_first_difference(disk, c->data, len);
-	if (at < len && c->index == 0 && bmr_table_was_fitted(run->target, disk, c->data, len))
-		return 0;
-	return at < c->len ? found_difference(run, c->offset + at, e) : 0;
+	return compare_chunk(run, disk, c, len, e);
 }
 
 static int run_pipe(struct run *run, struct bmr_verify_result *result, struct bmr_err *e)
@@ -85,6 +140,8 @@ static int run_pipe(struct run *run, struct bmr_verify_result *result, struct bm
 	};
 	int rc = bmr_pipe_run(&pipe, &out, e);
 
+	if (rc == 0)
+		rc = sort_out_tail(run, e);
 	result->differing = run->differing;
 	result->first_difference = run->first_difference;
 	if (rc < 0)
@@ -113,7 +170,10 @@ static int open_target(struct run *run, struct bmr_err *e)
 int bmr_verify_run(const struct bmr_verify *verify, struct bmr_verify_result *result,
                    struct bmr_err *e)
 {
-	struct run run = {.v = verify, .first_difference = UINT64_MAX};
+	struct run run = {.v = verify,
+	                  .first_difference = UINT64_MAX,
+	                  .tail = UINT64_MAX,
+	                  .first_in_tail = UINT64_MAX};
 	struct bmr_err ignored; /* closing what was only read */
 	int rc;
 

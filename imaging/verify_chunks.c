@@ -40,6 +40,10 @@ struct run {
 	bool failed;
 	uint64_t failed_at;
 	struct bmr_err err; /* of the lowest unit that failed */
+	uint64_t tail;      /* where the backup of a fitted table begins; UINT64_MAX: none */
+	bool last_differs;
+	struct bmr_wrong_chunk
+		last; /* the last chunk, if it differs: such a backup may lie in it */
 	struct bmr_verify_chunks_result *result;
 };
 
@@ -77,8 +81,20 @@ static void found(struct run *r, struct bmr_verify_list *list, uint32_t chunk, u
 
 	snprintf(wrong.reason, sizeof wrong.reason, "%s", reason);
 	pthread_mutex_lock(&r->lock);
-	keep(list, &wrong);
+	if (list == &r->result->differing && chunk == r->chunks - 1) {
+		r->last_differs = true;
+		r->last = wrong;
+	} else {
+		keep(list, &wrong);
+	}
 	pthread_mutex_unlock(&r->lock);
+}
+
+/* All threads have ended. */
+static void sort_out_last(struct run *r)
+{
+	if (r->last_differs && r->last.offset < r->tail)
+		keep(&r->result->differing, &r->last);
 }
 
 static uint64_t offset_of(const struct run *r, uint32_t chunk)
@@ -144,6 +160,8 @@ static bool will_be_named(struct run *r, uint32_t chunk)
 	const struct bmr_verify_list *list = &r->result->differing;
 	bool named;
 
+	if (chunk == r->chunks - 1)
+		return true;
 	pthread_mutex_lock(&r->lock);
 	named = list->named < BMR_VERIFY_NAMED || chunk < list->chunks[list->named - 1].chunk;
 	pthread_mutex_unlock(&r->lock);
@@ -202,12 +220,19 @@ static int disk_agrees(struct worker *w, const struct bmr_chain_place *place, ui
 /* On a disk of another size than the image's the table is another one, too. */
 static bool table_was_fitted(struct worker *w, const struct bmr_chain_place *place, uint32_t len)
 {
+	struct run *r = w->run;
 	const uint8_t *data;
+	uint64_t tail;
 	struct bmr_err ignored; /* damage is found by found_difference again */
 
-	return place->kind == BMR_CHUNK_DATA &&
-	       bmr_chunk_reader_get(w->reader, place, len, &data, NULL, &ignored) == 0 &&
-	       bmr_table_was_fitted(w->run->target, w->disk, data, len);
+	if (place->kind != BMR_CHUNK_DATA ||
+	    bmr_chunk_reader_get(w->reader, place, len, &data, NULL, &ignored) < 0 ||
+	    !bmr_table_was_fitted(r->target, w->disk, data, len, &tail))
+		return false;
+	pthread_mutex_lock(&r->lock);
+	r->tail = tail;
+	pthread_mutex_unlock(&r->lock);
+	return true;
 }
 
 static int check_disk_chunk(struct worker *w, uint32_t chunk, struct bmr_err *e)
@@ -376,6 +401,7 @@ static int run_workers(struct run *r, struct bmr_err *e)
 		pthread_join(threads[i], NULL);
 	for (unsigned i = 0; i < BMR_WORKERS_MAX; i++)
 		clear_worker(&workers[i]);
+	sort_out_last(r);
 	if (!r->failed)
 		return 0;
 	*e = r->err;
@@ -395,8 +421,11 @@ int bmr_verify_chunks_run(const struct bmr_verify_chunks *verify,
                           struct bmr_verify_chunks_result *result, struct bmr_err *e)
 {
 	const struct bmr_manifest *m = bmr_chain_manifest(verify->chain);
-	struct run r = {
-		.v = verify, .manifest = m, .chunks = bmr_manifest_chunks(m), .result = result};
+	struct run r = {.v = verify,
+	                .manifest = m,
+	                .chunks = bmr_manifest_chunks(m),
+	                .tail = UINT64_MAX,
+	                .result = result};
 	struct bmr_err ignored; /* closing what was only read */
 	int rc;
 

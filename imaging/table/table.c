@@ -228,8 +228,22 @@ bool bmr_table_has_tail(struct bmr_target *target, const struct bmr_table_fit *f
 	       memcmp(buffer, fit->tail, fit->tail_len) == 0;
 }
 
+bool bmr_table_can_fit(const uint8_t *image, size_t len, uint64_t disk_size)
+{
+	struct bmr_table_fit fit;
+	struct bmr_err ignored; /* then it cannot */
+	bool can;
+
+	if (bmr_table_fit(image, (size_t)bmr_size_min(len, BMR_LAYOUT_HEAD), disk_size, &fit,
+	                  &ignored) < 0)
+		return false;
+	can = fit.changed;
+	bmr_table_fit_clear(&fit);
+	return can;
+}
+
 bool bmr_table_was_fitted(struct bmr_target *target, const uint8_t *disk, const uint8_t *image,
-                          size_t len)
+                          size_t len, uint64_t *tail)
 {
 	size_t head = (size_t)bmr_size_min(len, BMR_LAYOUT_HEAD);
 	struct bmr_table_fit fit;
@@ -241,6 +255,8 @@ bool bmr_table_was_fitted(struct bmr_target *target, const uint8_t *disk, const 
 	was = fit.changed && memcmp(disk, fit.first, head) == 0 &&
 	      memcmp(disk + head, image + head, len - head) == 0 &&
 	      bmr_table_has_tail(target, &fit);
+	if (was)
+		*tail = fit.tail_offset;
 	bmr_table_fit_clear(&fit);
 	return was;
 }

@@ -43,9 +43,14 @@ void bmr_table_fit_clear(struct bmr_table_fit *fit);
 bool bmr_table_has_tail(struct bmr_target *target, const struct bmr_table_fit *fit);
 
 /* Is what a disk begins with, `disk`, the len bytes of an image's chunk 0 but for its table, which was
- * made to fit this target, and its backup on it? */
+ * made to fit this target, and its backup on it?  Then *tail is where on the disk that begins, in
+ * bytes: on one that is only a few sectors larger, in what the image has there. */
 bool bmr_table_was_fitted(struct bmr_target *target, const uint8_t *disk, const uint8_t *image,
-                          size_t len);
+                          size_t len, uint64_t *tail);
+
+/* Has an image, that begins with len bytes (its chunk 0), a table that a disk of disk_size bytes can
+ * have only in another form? */
+bool bmr_table_can_fit(const uint8_t *image, size_t len, uint64_t disk_size);
 
 /* Open the target anew and read its table: is it a GPT, whole, and its backup at the end?
  * *is_gpt: false, nothing to say.  Errors: BMR_E_TARGET, BMR_E_NOMEM. */

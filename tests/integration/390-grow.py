@@ -141,7 +141,7 @@ def test_table_alone():
         restore(image, larger)
         if larger.read_bytes()[:MIB] != disk.read_bytes()[:MIB]:
             fail("not as the image says")
-        restore(image, larger, "--grow=table")
+        restore(image, larger, "--grow=table", "--compare=hash")
         check_gpt(larger)
         with whole(larger) as device:
             said = restore(image, device, "--grow=table")
@@ -160,6 +160,28 @@ def test_table_alone():
         if {n: (p["start"], p["size"], p["uuid"]) for n, p in parts(larger).items()} != \
            {n: (p["start"], p["size"], p["uuid"]) for n, p in want.items()}:
             fail("the partitions are others")
+    disk.unlink()
+
+
+def test_few_sectors_more():
+    """The new backup lies on the old one: that the last chunk is another is no damage, but all else is."""
+    disk = new_disk("few", 60)
+    table(disk, f"start=2048, size={20 * 2048}\n")
+    capture(disk)
+    few = FOLDER / "few-more"
+    for image in (IMAGE, disk):
+        few.write_bytes(b"\xa5" * (60 * MIB + 8 * SECTOR))
+        restore(image, few, "--grow=table")
+        check_gpt(few)
+        run(BMR, "verify", image, few)
+        with open(few, "r+b") as f:
+            f.seek(60 * MIB - 100 * SECTOR)
+            f.write(b"\xa5")
+        if run(BMR, "verify", image, few, check=False).returncode != 74:
+            fail(f"{image}: damage before the backup is not seen")
+        restore(image, few, "--grow=table", "--compare=hash")
+        run(BMR, "verify", image, few)
+    few.unlink()
     disk.unlink()
 
 
