@@ -87,6 +87,14 @@ static uint64_t complete_gzip_size(uint64_t modulo, uint64_t needed)
 	return size >= needed ? size : size + UINT32_MAX + 1;
 }
 
+/* A disk that is larger than the table on it knows.  The four bytes are believed where they cannot be
+ * those of a member of many, or, once in 512 times, of a cut file. */
+static bool passes_table(const struct bmr_image *image, uint64_t modulo)
+{
+	return image->format == BMR_FORMAT_GZIP && modulo > image->layout.needed &&
+	       modulo % 512 == 0;
+}
+
 /* The .xz format ends with an index of its blocks and a footer that tells the index's size. */
 static int xz_size(struct bmr_source *source, struct bmr_image *image, struct bmr_err *e)
 {
@@ -351,6 +359,7 @@ static int inspect(struct bmr_source *source, struct bmr_image *image, struct bm
 {
 	uint8_t file[BMR_FORMAT_HEAD];
 	size_t file_len;
+	uint64_t declared;
 
 	if (bmr_source_read(source, file, sizeof file, 0, &file_len, e) < 0)
 		return -1;
@@ -365,7 +374,8 @@ static int inspect(struct bmr_source *source, struct bmr_image *image, struct bm
 		return -1;
 	if (image->layout.needed > image->at_least)
 		image->at_least = image->layout.needed;
-	if (image->format == BMR_FORMAT_GZIP && image->likely > 0)
+	declared = image->likely;
+	if (image->format == BMR_FORMAT_GZIP && declared > 0)
 		image->likely = complete_gzip_size(image->likely, image->at_least);
 	/* Less than the compressed file itself (data that does not compress grows a little): it is
 	 * the size of one stream of many. */
@@ -373,7 +383,7 @@ static int inspect(struct bmr_source *source, struct bmr_image *image, struct bm
 	    image->likely < image->file_size - image->file_size / 16)
 		image->likely = 0;
 	/* The backup of a GPT is in the last sector of its disk. */
-	image->exact |= image->layout.table == BMR_TABLE_GPT;
+	image->exact |= image->layout.table == BMR_TABLE_GPT && !passes_table(image, declared);
 	return 0;
 }
 

@@ -74,6 +74,16 @@ for kind in none mbr; do
 done
 echo "too small by one sector: 77, and nothing is written"
 
+# A disk that was larger than its GPT knows, as one is after a restore onto a larger disk.
+cp "$img" "$WORK/longer"
+head -c 4M /dev/urandom >>"$WORK/longer"
+old_disk "$WORK/disk" 10M
+before=$(sum_of "$WORK/disk")
+pack gz "$WORK/longer"
+untouched 77 "too small: it has 10485760 bytes and the image needs 12582912, 2097152 more" \
+	restore "$WORK/longer.gz" "$WORK/disk"
+echo "larger than its partition table says: 77, and nothing is written"
+
 cp "$img" "$WORK/disk"
 before=$(sum_of "$WORK/disk")
 untouched 77 "is the image itself" restore "$WORK/disk" "$WORK/disk"

@@ -49,7 +49,7 @@ for format in gz zst xz lz4 bz2; do
 		head -c $((size - end)) "$img.$format" >"$WORK/cut"
 		broken "truncated" "$WORK/cut"
 	done
-	for garbage in x "\\0\\0\\0" "12345678"; do
+	for garbage in xy "\\0\\0\\0" "12345678"; do
 		{
 			cat "$img.$format"
 			printf %b "$garbage"
