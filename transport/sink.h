@@ -9,7 +9,7 @@
  * leaves unknown what the server kept, so the capture fails and starts anew.
  *
  * Two at a time to one name: in a local file the second one is refused while the first one writes
- * (flock(2)), where the file system has locks.
+ * (flock(2)), where the file system has locks; on a server nothing keeps them apart.
  */
 #ifndef BMR_TRANSPORT_SINK_H
 #define BMR_TRANSPORT_SINK_H
