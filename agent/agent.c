@@ -288,6 +288,8 @@ static int obey(struct agent *a, struct bmr_err *e)
 
 	if (rc == 0)
 		rc = bmr_params_parse_line(&o->params, a->cmdline, e);
+	if (rc == 0)
+		rc = bmr_credentials_hide_all(&o->params, a->session.log, e);
 	if (a->session.live) {
 		enum bmr_action action = bmr_params_action(&o->params);
 		bool restores = action == BMR_ACTION_RESTORE || action == BMR_ACTION_VERIFY ||

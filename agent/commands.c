@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "agent/capture/capture.h"
+#include "agent/credentials.h"
 #include "agent/disks.h"
 #include "agent/info.h"
 #include "agent/job.h"
@@ -25,6 +26,15 @@ static int fail_early(const struct bmr_err *err)
 	return bmr_err_exit_code(err->code);
 }
 
+/* URLs, wherever they stand: also one in the place of a disk is shown without its password. */
+static int run_hiding(struct bmr_session *s, struct bmr_options *o, run_fn *run, struct bmr_err *e)
+{
+	for (int i = 0; i < o->argument_count; i++)
+		if (bmr_credentials_hide(o->arguments[i], s->log, e) < 0)
+			return -1;
+	return run(s, o, e);
+}
+
 static int run_command_on(const struct bmr_option_rules *rules, bool on_stderr, int argc,
                           char **argv, run_fn *run)
 {
@@ -40,7 +50,7 @@ static int run_command_on(const struct bmr_option_rules *rules, bool on_stderr, 
 	} else if (bmr_session_open(&o, on_stderr, &s, &err) < 0) {
 		code = fail_early(&err);
 	} else {
-		code = run(&s, &o, &err);
+		code = run_hiding(&s, &o, run, &err);
 		if (code < 0)
 			code = bmr_session_failed(&s, &err);
 		bmr_session_close(&s);

@@ -10,6 +10,7 @@
 
 #include "base/cleanup.h"
 #include "base/err.h"
+#include "base/login.h"
 #include "base/log.h"
 #include "cmdline/params.h"
 #include "transport/url.h"
@@ -90,15 +91,12 @@ static int hide_text(const char *text, size_t len, struct bmr_log *log, struct b
 	return rc;
 }
 
-/* One URL of a list. */
-static int hide_one(const char *text, size_t len, struct bmr_log *log, struct bmr_err *e)
+/* What a server is told of one URL of a list: its password without escapes. */
+static int hide_decoded(const char *text, size_t len, struct bmr_log *log, struct bmr_err *e)
 {
 	AUTO_FREE char *copy = strndup(text, len);
 	struct bmr_url url;
 	struct bmr_err ignored; /* whoever opens the URL says what is wrong with it */
-	const char *login;
-	const char *at;
-	const char *colon;
 	int rc = 0;
 
 	if (!copy)
@@ -106,31 +104,28 @@ static int hide_one(const char *text, size_t len, struct bmr_log *log, struct bm
 	if (bmr_url_parse(copy, &url, &ignored) == 0 && url.password)
 		rc = bmr_log_add_secret(log, url.password, e);
 	bmr_url_clear(&url);
-	login = strstr(copy, "://");
-	if (rc < 0 || !login)
-		return rc;
-	login += strlen("://");
-	at = memrchr(login, '@', strcspn(login, "/?#"));
-	colon = at ? memchr(login, ':', (size_t)(at - login)) : NULL;
-	if (colon)
-		rc = hide_text(colon + 1, (size_t)(at - colon - 1), log, e);
 	explicit_bzero(copy, len);
 	return rc;
 }
 
 int bmr_credentials_hide(const char *urls, struct bmr_log *log, struct bmr_err *e)
 {
+	struct bmr_login login;
+
+	for (const char *at = urls; at && bmr_login_find(at, &login); at = login.end)
+		if (hide_text(login.password, (size_t)(login.end - login.password), log, e) < 0)
+			return -1;
 	while (urls && *urls) {
 		size_t len = strcspn(urls, ",");
 
-		if (hide_one(urls, len, log, e) < 0)
+		if (hide_decoded(urls, len, log, e) < 0)
 			return -1;
 		urls += len + (urls[len] == ',');
 	}
 	return 0;
 }
 
-int bmr_credentials_load(struct bmr_params *p, struct bmr_log *log, struct bmr_err *e)
+int bmr_credentials_hide_all(const struct bmr_params *p, struct bmr_log *log, struct bmr_err *e)
 {
 	const char *const urls[] = {p->image, p->config, p->base, p->seed, p->report, p->proxy};
 
@@ -139,6 +134,13 @@ int bmr_credentials_load(struct bmr_params *p, struct bmr_log *log, struct bmr_e
 	for (size_t i = 0; i < sizeof urls / sizeof *urls; i++)
 		if (bmr_credentials_hide(urls[i], log, e) < 0)
 			return -1;
+	return 0;
+}
+
+int bmr_credentials_load(struct bmr_params *p, struct bmr_log *log, struct bmr_err *e)
+{
+	if (bmr_credentials_hide_all(p, log, e) < 0)
+		return -1;
 	if ((p->netrc && check_netrc(p->netrc, e) < 0) || (p->credentials && read_file(p, e) < 0))
 		return -1;
 	return p->password ? bmr_log_add_secret(log, p->password, e) : 0;

@@ -11,6 +11,10 @@ struct bmr_params;
  * wrong, because its error shows it.  urls may be NULL.  Errors: BMR_E_NOMEM. */
 int bmr_credentials_hide(const char *urls, struct bmr_log *log, struct bmr_err *e);
 
+/* Tell the log every secret of params, also those in its URLs.  Errors: BMR_E_NOMEM. */
+int bmr_credentials_hide_all(const struct bmr_params *params, struct bmr_log *log,
+                             struct bmr_err *e);
+
 /* If params say credentials=FILE, read user=, password= and domain= from it, one a line, as
  * mount.cifs(8) has them; what params say themselves wins.  Every secret, also one in a URL of
  * params, is told to the log, whatever this returns.

@@ -241,6 +241,7 @@ void bmr_job_show_target(struct bmr_job *job, const struct bmr_target_info *targ
 	         named ? disk.serial : "",
 	         target->is_new ? "a new file"
 	                        : bmr_job_bytes_text(target->size, size, sizeof size));
+	bmr_log_redact(job->session->log, text, sizeof text); /* a new file's name may be a URL */
 	bmr_screen_fact(job->session->screen, "target", text);
 	if (known)
 		warn_if_failing(job->session, &disk);

@@ -9,6 +9,7 @@
 
 #include "agent/commands.h"
 #include "agent/version.h"
+#include "base/login.h"
 #include "transport/smb_worker.h"
 
 #define EXIT_WRONG_ORDER 64
@@ -46,10 +47,13 @@ static void usage(FILE *out)
 
 static int run_named(int argc, char **argv)
 {
+	char shown[200];
+
 	for (size_t i = 0; i < sizeof commands / sizeof *commands; i++)
 		if (strcmp(argv[1], commands[i].name) == 0)
 			return commands[i].run(argc - 1, argv + 1);
-	fprintf(stderr, "bmr: failed: unknown command '%s'; see bmr --help\n", argv[1]);
+	bmr_login_hide(argv[1], shown, sizeof shown);
+	fprintf(stderr, "bmr: failed: unknown command '%s'; see bmr --help\n", shown);
 	return EXIT_WRONG_ORDER;
 }
 

@@ -5,8 +5,10 @@
 #include <string.h>
 
 #include "base/err.h"
+#include "base/login.h"
 
 #define OPTIONS_MAX 64
+#define WORD_SIZE 200  /* of a word that is shown */
 #define OWN_FIRST 1000 /* getopt values of our own options; parameters use their table index */
 
 static const struct {
@@ -118,9 +120,11 @@ static int take(struct bmr_options *o, int found, const char *word, const char *
 	size_t count;
 	const struct bmr_param_info *params = bmr_params_table(&count);
 
+	/* A value may be a password, or a URL with one. */
 	if (found == '?')
 		return bmr_err_set(e, BMR_E_USAGE, 0,
-		                   "unknown or incomplete option '%s'; see --help", word);
+		                   "unknown or incomplete option '%.*s%s'; see --help",
+		                   (int)strcspn(word, "="), word, strchr(word, '=') ? "=..." : "");
 	if (found == ':')
 		return bmr_err_set(e, BMR_E_USAGE, 0, "option '%s' needs a value; see --help",
 		                   word);
@@ -138,9 +142,13 @@ static int check_arguments(const struct bmr_option_rules *rules, const struct bm
 		                   : rules->scope == 'M' ? "IMAGE and OUT are"
 		                   : rules->least == 2   ? "IMAGE and DISK are"
 		                                         : "IMAGE is");
-	if (o->argument_count > rules->most)
+	if (o->argument_count > rules->most) {
+		char shown[WORD_SIZE];
+
+		bmr_login_hide(o->arguments[rules->most], shown, sizeof shown);
 		return bmr_err_set(e, BMR_E_USAGE, 0, "'%s' is one argument too many; see --help",
-		                   o->arguments[rules->most]);
+		                   shown);
+	}
 	return 0;
 }
 

@@ -11,6 +11,7 @@
 #include "base/err.h"
 #include "cmdline/params.h"
 #include "imaging/disk/select.h"
+#include "transport/url.h"
 
 #define CMDLINE_MAX 65536
 
@@ -84,6 +85,17 @@ static int check_target(const struct bmr_params *p, struct bmr_err *e)
 	return rc;
 }
 
+/* Before anything of a URL is shown. */
+static int check_logins(const struct bmr_params *p, struct bmr_err *e)
+{
+	const char *const urls[] = {p->image, p->config, p->base, p->seed, p->report};
+
+	for (size_t i = 0; i < sizeof urls / sizeof *urls; i++)
+		if (urls[i] && bmr_url_check_login(urls[i], e) < 0)
+			return -1;
+	return 0;
+}
+
 int bmr_orders_check(const struct bmr_params *p, bool complete, struct bmr_err *e)
 {
 	enum bmr_action action = bmr_params_action(p);
@@ -94,6 +106,8 @@ int bmr_orders_check(const struct bmr_params *p, bool complete, struct bmr_err *
 		                   "hold");
 	if (action == BMR_ACTION_CAPTURE && p->restore_only)
 		return bmr_err_set(e, BMR_E_USAGE, 0, "Restore_Only=Y forbids to capture");
+	if (check_logins(p, e) < 0)
+		return -1;
 	if (!complete || !has_image(action))
 		return 0;
 	if (!p->image)

@@ -18,6 +18,7 @@
 #include "base/err.h"
 #include "base/log.h"
 #include "transport/resolve.h"
+#include "transport/url.h"
 
 #define QUEUE_MAX 1000
 #define POST_TIMEOUT_MS 5000
@@ -281,6 +282,10 @@ int bmr_report_open(const char *url, const char *ca_file, struct bmr_log *log,
 	if (r->stop_fd < 0 || !r->url || (ca_file && !r->ca_file)) {
 		free_report(r);
 		return bmr_err_nomem(e, "reports");
+	}
+	if (bmr_url_check_login(url, e) < 0) {
+		free_report(r);
+		return -1;
 	}
 	if (!parse_url(r, url)) {
 		free_report(r);

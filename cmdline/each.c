@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "base/login.h"
 #include "base/size.h"
 #include "cmdline/params_internal.h"
 #include "cmdline/words.h"
@@ -20,34 +21,6 @@ struct out {
 	char value[VALUE_SIZE];
 	char text[LINE_SIZE];
 };
-
-/* Copy URLs with each password replaced: "smb://user:***@host/x". */
-static void hide_passwords(const char *urls, char *out, size_t size)
-{
-	size_t used = 0;
-
-	while (*urls && used + 4 < size) {
-		const char *start = strstr(urls, "://");
-		size_t head = start ? (size_t)(start - urls) + 3 : strlen(urls);
-		size_t authority = start ? strcspn(urls + head, "/,?#") : 0;
-		const char *colon = memchr(urls + head, ':', authority);
-		const char *at = memrchr(urls + head, '@', authority);
-
-		if (colon && at && colon < at)
-			head = (size_t)(colon - urls) + 1;
-		if (head > size - used - 4)
-			head = size - used - 4;
-		memcpy(out + used, urls, head);
-		used += head;
-		urls += head;
-		if (colon && at && colon < at && urls == colon + 1) {
-			memcpy(out + used, "***", 3);
-			used += 3;
-			urls = at;
-		}
-	}
-	out[used] = '\0';
-}
 
 static bool is_kind(const struct bmr_param_info *info, const char *kind)
 {
@@ -78,7 +51,7 @@ static bool value_text(const struct bmr_params *p, size_t i, const struct bmr_pa
 		if (is_kind(info, "SECRET"))
 			snprintf(o->value, sizeof o->value, "***");
 		else
-			hide_passwords(text, o->value, sizeof o->value);
+			bmr_login_hide(text, o->value, sizeof o->value);
 	}
 	return strcmp(o->value, info->def) != 0;
 }

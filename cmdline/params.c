@@ -14,6 +14,7 @@
 #include "cmdline/params_internal.h"
 
 #define LENGTH(array) (sizeof(array) / sizeof(array)[0])
+#define NAME_SHOWN 64
 #define DIGEST_DIGITS 64
 #define RETRIES_MOST 1000000
 #define SECONDS_MOST 86400
@@ -185,6 +186,13 @@ static size_t distance(const char *a, const char *b)
 	return row[columns];
 }
 
+int bmr_params_shown(const char *name)
+{
+	size_t len = strcspn(name, ":@/ \t");
+
+	return len < NAME_SHOWN ? (int)len : NAME_SHOWN;
+}
+
 int bmr_params_unknown(const char *name, struct bmr_err *e)
 {
 	size_t best = 0;
@@ -199,8 +207,8 @@ int bmr_params_unknown(const char *name, struct bmr_err *e)
 		}
 	}
 	return bmr_err_set(e, BMR_E_USAGE, 0,
-	                   "unknown parameter 'bmr.%.64s'; the nearest known one is 'bmr.%s'", name,
-	                   table[best].name);
+	                   "unknown parameter 'bmr.%.*s'; the nearest known one is 'bmr.%s'",
+	                   bmr_params_shown(name), name, table[best].name);
 }
 
 static int refuse(size_t i, const char *value, const char *expected, struct bmr_err *e)

@@ -16,6 +16,9 @@ typedef uint64_t bmr_params_seen;
 /* Index in the table; -1 if there is no such parameter. */
 int bmr_params_find(const char *name);
 
+/* How much of what stands where a name should is shown: a forgotten '=' may make it a URL. */
+int bmr_params_shown(const char *name);
+
 /* "unknown parameter 'bmr.imge'; the nearest known one is 'bmr.image'"; returns -1. */
 int bmr_params_unknown(const char *name, struct bmr_err *e);
 

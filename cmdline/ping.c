@@ -274,6 +274,10 @@ static int put_urls(const struct mapping *m, FILE *text, const char *image)
 	while (true) {
 		size_t len = strcspn(server, ",");
 
+		if (strchr(server, '@')) /* what stands before it may be a password */
+			return bmr_err_set(m->e, BMR_E_USAGE, 0,
+			                   "'Server' holds an '@': it is one or more hosts; the "
+			                   "login is User= and Passwd=");
 		if (len == 0 || strcspn(server, "/@\\ ?#%") < len)
 			return refuse(m, P_SERVER,
 			              "one or more hosts; a local disk is written "

@@ -5,6 +5,7 @@
 
 #include "base/cleanup.h"
 #include "base/err.h"
+#include "base/login.h"
 #include "cmdline/params_internal.h"
 #include "cmdline/words.h"
 
@@ -31,8 +32,8 @@ static int set_bmr(struct reading *r, const struct bmr_word *word)
 
 	if (word->open)
 		return bmr_err_set(r->e, BMR_E_USAGE, 0,
-		                   "the quote of '%.64s' is not closed; was the line cut?",
-		                   word->name);
+		                   "the quote of '%.*s' is not closed; was the line cut?",
+		                   bmr_params_shown(word->name), word->name);
 	if (bmr_params_set(r->p, name, word->value, r->e) < 0)
 		return -1;
 	r->seen |= (bmr_params_seen)1 << i;
@@ -52,20 +53,11 @@ static int set_word(struct reading *r, const struct bmr_word *word)
 	return bmr_aliases_take(&r->aliases, word->name, word->value ? word->value : "", r->e);
 }
 
-/* Does "scheme://user:password@host" stand anywhere in a list of URLs? */
 static bool has_password(const char *urls)
 {
-	const char *at = urls;
+	struct bmr_login login;
 
-	while (at && (at = strstr(at, "://")) != NULL) {
-		size_t authority = strcspn(at + 3, "/,?#");
-		const char *colon = memchr(at + 3, ':', authority);
-
-		at += 3;
-		if (colon && memchr(colon, '@', authority - (size_t)(colon - at)))
-			return true;
-	}
-	return false;
+	return urls && bmr_login_find(urls, &login);
 }
 
 static int warn_of_passwords(struct reading *r)
@@ -108,8 +100,8 @@ static int warn_of_cut(struct reading *r, size_t len, const char *last)
 	if (last && is_bmr(last))
 		return bmr_params_notice(r->p, r->e,
 		                         "the command line has %zu characters and may be cut in "
-		                         "'%.64s'; the kernel keeps %d; use bmr.config=",
-		                         len, last, BMR_CMDLINE_LIMIT - 1);
+		                         "'%.*s'; the kernel keeps %d; use bmr.config=",
+		                         len, bmr_params_shown(last), last, BMR_CMDLINE_LIMIT - 1);
 	return bmr_params_notice(r->p, r->e,
 	                         "the command line has %zu characters and may be cut: the kernel "
 	                         "keeps %d; use bmr.config=",
@@ -192,8 +184,8 @@ static int split_line(char *line, struct bmr_word *word, struct bmr_err *e)
 		bmr_words_next(&rest, word);
 		if (word->open || *trim(rest))
 			return bmr_err_set(e, BMR_E_USAGE, 0,
-			                   "'%.64s': the closing quote must end the line",
-			                   word->name);
+			                   "'%.*s': the closing quote must end the line",
+			                   bmr_params_shown(word->name), word->name);
 		return 0;
 	}
 	*word = (struct bmr_word){.name = line};
@@ -203,7 +195,7 @@ static int split_line(char *line, struct bmr_word *word, struct bmr_err *e)
 	}
 	if (line[strcspn(line, " \t")])
 		return bmr_err_set(e, BMR_E_USAGE, 0, "'%.*s' and a blank: it is not NAME=VALUE",
-		                   (int)strcspn(line, " \t"), line); /* the rest may be secret */
+		                   bmr_params_shown(line), line); /* the rest may be secret */
 	return 0;
 }
 

@@ -146,7 +146,7 @@ int bmr_list_join(const char *folder, const char *name, bool is_folder, char **o
 	for (; *name; name++) {
 		unsigned char c = (unsigned char)*name;
 
-		if (isalnum(c) || strchr("-._~/+@", c))
+		if (isalnum(c) || strchr("-._~/+", c))
 			*at++ = (char)c;
 		else
 			at += sprintf(at, "%%%02X", c);

@@ -419,6 +419,8 @@ int bmr_source_open_any(const char *urls, const struct bmr_source_options *optio
 {
 	struct bmr_log *log = options ? options->log : NULL;
 
+	if (bmr_url_check_login(urls, e) < 0)
+		return -1;
 	for (;;) {
 		size_t len = strcspn(urls, ",");
 		AUTO_FREE char *url = strndup(urls, len);

@@ -10,6 +10,7 @@
 
 #include "base/cleanup.h"
 #include "base/err.h"
+#include "base/login.h"
 
 /* Longer than any path a server takes; keeps every length below far from overflow. */
 #define URL_MAX 8192
@@ -180,8 +181,8 @@ static int parse_number(const char *text, size_t len, const char *what, unsigned
 	for (size_t i = 0; i < len; i++) {
 		if (!isdigit((unsigned char)text[i]))
 			return bmr_err_set(e, BMR_E_USAGE, 0,
-			                   "the %s of the URL is not a number: '%.*s'", what,
-			                   (int)len, text);
+			                   "the %s of the URL is not a number up to %lu", what,
+			                   max);
 		value = value * 10 + (unsigned long)(text[i] - '0');
 		if (value > max)
 			break;
@@ -501,6 +502,22 @@ static int parse_scheme(const char *text, struct bmr_url *url, struct bmr_err *e
 	return bmr_err_set(e, BMR_E_BUG, 0, "a kind of URL without a parser");
 }
 
+int bmr_url_check_login(const char *urls, struct bmr_err *e)
+{
+	struct bmr_login login;
+
+	while (bmr_login_find(urls, &login)) {
+		if (login.raw)
+			return bmr_err_set(
+				e, BMR_E_USAGE, 0,
+				"a password in a URL holds a '/', '#', '?' or ',' as it "
+				"is: write %%2F, %%23, %%3F, %%2C there (and %%40 for an "
+				"'@' behind the host)");
+		urls = login.end;
+	}
+	return 0;
+}
+
 int bmr_url_parse(const char *text, struct bmr_url *url, struct bmr_err *e)
 {
 	size_t len = strnlen(text, URL_MAX + 1);
@@ -511,6 +528,8 @@ int bmr_url_parse(const char *text, struct bmr_url *url, struct bmr_err *e)
 	if (len > URL_MAX)
 		return bmr_err_set(e, BMR_E_USAGE, 0, "the URL is longer than %d characters",
 		                   URL_MAX);
+	if (scheme_length(text) > 0 && bmr_url_check_login(text, e) < 0)
+		return -1;
 	return parse_scheme(text, url, e);
 }
 

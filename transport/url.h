@@ -9,7 +9,7 @@
  *	cdrom:/path				the medium that was booted
  *
  * host: a name, an IPv4 address, or an IPv6 address in brackets.  %XX stands for a byte in user,
- * password and path; %00 is refused.  smb's user may be DOMAIN;user (RFC draft) or DOMAIN\user.
+ * password and path; %00 is refused, and a password's '/', '?', '#' or ',' that is not escaped.  smb's user may be DOMAIN;user (RFC draft) or DOMAIN\user.
  * nfs takes ?version=3|4, nfsport=N, mountport=N, uid=N, gid=N; other schemes' query is part of
  * what is asked for.
  */
@@ -53,6 +53,11 @@ struct bmr_url {
  * Errors: BMR_E_USAGE, naming the part that is wrong and never a password; BMR_E_NOMEM. */
 int bmr_url_parse(const char *text, struct bmr_url *url, struct bmr_err *e);
 void bmr_url_clear(struct bmr_url *url);
+
+/* Refuse a text of URLs, one or several with commas, of which a password holds a '/', '?', '#' or ','
+ * that is not escaped: it would be taken apart, and shown as a host, port or path.
+ * Errors: BMR_E_USAGE, which shows nothing of the text. */
+int bmr_url_check_login(const char *urls, struct bmr_err *e);
 
 /* "http", "smb", ... */
 const char *bmr_url_scheme_name(enum bmr_url_scheme scheme);

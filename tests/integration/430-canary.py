@@ -316,6 +316,37 @@ class Test:
                      "disk", codes=(64, 69), expect=b"proxy")
         del os.environ["http_proxy"]
 
+    def unescaped(self):
+        """A character in it that should have been escaped; and a URL in the place of something else."""
+        raw = self.root / "raw.img"
+        for mark in "/#?,":
+            login = f"u:{CORE}{mark}{CORE}"
+            url, hint = f"http://{login}@{HOST}:1/x", b"%2C"
+            patience = ("--retries=1", "--timeout=1")
+            self.run("unescaped, restore", "restore", *patience, url, "disk", codes=(64,), expect=hint)
+            self.run("unescaped, verify", "verify", *patience, url, codes=(64,), expect=hint)
+            self.run("unescaped, info", "info", *patience, url, codes=(64,), expect=hint)
+            self.run("unescaped, second mirror", "restore", *patience, f"/nowhere,{url}", "disk",
+                     codes=(64,), expect=hint)
+            self.run("unescaped, capture", "capture", *patience, raw, url, codes=(64,), expect=hint)
+            self.run("unescaped, base", "capture", *patience, f"--base={url}", raw, "x", codes=(64,),
+                     expect=hint)
+            self.run("unescaped, merge", "merge", *patience, url, "x", codes=(64,), expect=hint)
+            for name in ("image", "config", "base", "seed", "report"):
+                line = f"bmr.image=/x bmr.target=auto bmr.{name}={url}"
+                self.run(f"unescaped, {name}", "agent", f"--cmdline={line}", codes=(64,), expect=hint)
+                self.run(f"unescaped, {name}, plan", "agent", "--plan", f"--cmdline={line}",
+                         codes=(64,), expect=hint)
+            self.run("unescaped, proxy, plan", "agent", "--plan", codes=(0, 64),
+                     *[f"--cmdline=bmr.image=/x bmr.target=auto bmr.proxy=http://{login}@{HOST}:1"])
+            self.run("unescaped, in the wrong place", "restore", raw, url, codes=(64, 74))
+            self.run("unescaped, one too many", "restore", raw, "disk", url, codes=(64,))
+            self.run("unescaped, no option", "restore", f"--imgae={url}", raw, "disk", codes=(64,))
+            self.run("unescaped, no parameter", "agent", f"--cmdline=bmr.image{url}", codes=(64,))
+        self.run("in the wrong place", "restore", raw, f"http://u:{CORE}@{HOST}:1/x", codes=(64, 74))
+        self.run("one too many", "restore", raw, "disk", f"http://u:{CORE}@{HOST}:1/x", codes=(64,))
+        self.run("no option of restore", "restore", f"--password={CORE}", raw, "disk", codes=(64,))
+
     def netrc(self, http):
         """A ~/.netrc is nobody's order: it is not read."""
         home = self.work / "home"
@@ -411,6 +442,7 @@ def main():
             test.report(http)
             test.capture(http, smb, ftp)
             test.proxy(http)
+            test.unescaped()
             test.netrc(http)
             test.menu(smb)
             test.cores(smb)

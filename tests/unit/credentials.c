@@ -105,6 +105,14 @@ static void test_secrets_in_urls(void **state)
 	expect_hidden(&s, "first/one");
 	expect_hidden(&s, "second");
 	clear(&s);
+	prepare(&s, "", 0600);
+	assert_int_equal(bmr_params_set(&s.params, "image",
+	                                "http://u:with/slash@h/i,smb://u:with,comma@h/s/i", &s.err),
+	                 0);
+	assert_int_equal(bmr_credentials_load(&s.params, s.log, &s.err), 0);
+	expect_hidden(&s, "with/slash");
+	expect_hidden(&s, "with,comma");
+	clear(&s);
 	/* Whatever else is wrong: what says so must not show them. */
 	prepare(&s, "nothing\n", 0600);
 	assert_int_equal(bmr_params_set(&s.params, "config", "http://u:con%66ig@h/c", &s.err), 0);

@@ -73,7 +73,10 @@ static void test_refused(void **state)
 		{{"restore", "--frob", "a", "b", NULL}, "'--frob'"},
 		{{"restore", "a", "b", "-x", NULL}, "'-x'"},
 		{{"restore", "a", "--nope", "b", NULL}, "'--nope'"},
-		{{"restore", "a", "--plan=x", "b", NULL}, "'--plan=x'"},
+		{{"restore", "a", "--plan=x", "b", NULL}, "'--plan=...'"},
+		{{"restore", "a", "b", "--password=hush", NULL}, "'--password=...'"},
+		{{"restore", "a", "b", "http://u:hush@h/x", NULL}, "'http://u:***@h/x'"},
+		{{"restore", "a", "b", "http://u:hu/sh@h/x", NULL}, "'http://u:***@h/x'"},
 		{{"restore", "a", "b", "--events", NULL}, "'--events' needs a value"},
 		{{"restore", "a", "b", "--json", NULL}, "'--json'"}, /* info's, not restore's */
 		{{"restore", "a", "b", "--verify=maybe", NULL}, "verify"},

@@ -378,6 +378,40 @@ static void each_hides_secrets(void **state)
 	assert_string_equal(t.all, "bmr.image=smb://u:***@h/s/i,http://h/x,ftp://v:***@h/y "
 	                           "bmr.password=*** bmr.report=http://h:80/x ");
 	bmr_params_clear(&p);
+	t = (struct text){""};
+	parse(&p, "bmr.image=smb://u:hu/sh@h/s/i,http://h/x@y,http://u:hu,sh@h/x "
+	          "bmr.base=http://u:hu#sh@h/y");
+	assert_true(noticed(&p, "a URL holds a password"));
+	bmr_params_each(&p, collect, &t);
+	assert_string_equal(t.all, "bmr.image=smb://u:***@h/s/i,http://h/x@y,http://u:***@h/x "
+	                           "bmr.base=http://u:***@h/y ");
+	bmr_params_clear(&p);
+}
+
+/* A forgotten '=' makes a URL of a name. */
+static void names_are_no_urls(void **state)
+{
+	static const char *const lines[] = {
+		"bmr.imagehttp://u:hush@h/x", "bmr.imagehttp://u:hush@h/x=y",
+		"\"bmr.imagehttp://u:hush@h/x", "Server=u:hush@h Share=s Image_To_Restore=i"};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof lines / sizeof *lines; i++) {
+		struct bmr_params p;
+		struct bmr_err e = {0};
+
+		bmr_params_init(&p);
+		assert_int_equal(bmr_params_parse_line(&p, lines[i], &e), -1);
+		if (strstr(e.msg, "hush"))
+			fail_msg("'%s': %s", lines[i], e.msg);
+		bmr_params_clear(&p);
+		e = (struct bmr_err){0};
+		bmr_params_init(&p);
+		if (bmr_params_parse_file(&p, lines[i], strlen(lines[i]), &e) < 0 &&
+		    strstr(e.msg, "hush"))
+			fail_msg("file '%s': %s", lines[i], e.msg);
+		bmr_params_clear(&p);
+	}
 }
 
 static void nothing_of_defaults(void **state)
@@ -409,6 +443,7 @@ int main(void)
 		cmocka_unit_test(all_choices),
 		cmocka_unit_test(each_is_read_again),
 		cmocka_unit_test(each_hides_secrets),
+		cmocka_unit_test(names_are_no_urls),
 		cmocka_unit_test(nothing_of_defaults),
 	};
 

@@ -74,6 +74,21 @@ static const struct good goods[] = {
          .path = "/x",
          .raw_path = "/x",
          .safe = "http://h/x"},
+	{.text = "http://h/a@b.img",
+         .scheme = BMR_URL_HTTP,
+         .host = "h",
+         .path = "/a@b.img",
+         .raw_path = "/a@b.img",
+         .safe = "http://h/a@b.img"},
+	{.text = "http://u:p@h:80/a%40b.img",
+         .scheme = BMR_URL_HTTP,
+         .user = "u",
+         .password = "p",
+         .host = "h",
+         .port = 80,
+         .path = "/a@b.img",
+         .raw_path = "/a%40b.img",
+         .safe = "http://h:80/a%40b.img"},
 	{.text = "http://u:@h/x",
          .scheme = BMR_URL_HTTP,
          .user = "u",
@@ -226,6 +241,13 @@ static void test_refused(void **state)
 		{"disk:ID=1/x", "PARTUUID"},
 		{"disk:/dev/sda1", "disk:UUID"},
 		{"cdrom:x", "cdrom:/path"},
+		{"http://u:secret/word@h/x", "%2F"},
+		{"http://u:secret#word@h/x", "%23"},
+		{"https://u:secret?word@h/x", "%3F"},
+		{"nfs://u:secret,word@h/x", "%2C"},
+		{"smb://u:p@secret/word@h/s/x", "%40"},
+		{"file://u:secret/word@h/x", "%2F"},
+		{"http://u:secret/word", "port"},
 	};
 
 	(void)state;
@@ -239,7 +261,8 @@ static void test_refused(void **state)
 		assert_int_equal(e.code, BMR_E_USAGE);
 		if (!strstr(e.msg, bad[i].word))
 			fail_msg("'%s': '%s' does not say '%s'", bad[i].text, e.msg, bad[i].word);
-		assert_null(strstr(e.msg, "secretword"));
+		assert_null(strstr(e.msg, "secret"));
+		assert_null(strstr(e.msg, "word@"));
 	}
 }
 
