@@ -114,11 +114,20 @@ static void add_start(void *ctx, struct bmr_json *j)
 	bmr_json_text(j, "firmware", bmr_machine_firmware(NULL));
 }
 
-/* Command line, then, if there is one, the fetched file. */
+static int read_config(struct agent *a, struct bmr_err *e)
+{
+	if (bmr_config_fetch(&a->session, a->cmdline, e) < 0)
+		return -1;
+	return bmr_orders_check(&a->session.options->params, true, e);
+}
+
+/* Command line, then, if there is one, the file of parameters.  One that needs no network comes
+ * first: it may say that the image does, and what the network is. */
 static int read_orders(struct agent *a, struct bmr_err *e)
 {
 	struct bmr_session *s = &a->session;
 	struct bmr_params *p = &s->options->params;
+	bool config_first = bmr_orders_config_first(p);
 
 	bmr_log_say(s->log, BMR_LOG_INFO, "bmr %s; firmware: %s", bmr_version,
 	            bmr_machine_firmware(NULL));
@@ -127,10 +136,11 @@ static int read_orders(struct agent *a, struct bmr_err *e)
 	say_notices(s);
 	if (bmr_orders_check(p, !p->config, e) < 0)
 		return -1;
+	if (config_first && read_config(a, e) < 0)
+		return -1;
 	if (bring_network(a, e) < 0)
 		return -1;
-	if (p->config &&
-	    (bmr_config_fetch(s, a->cmdline, e) < 0 || bmr_orders_check(p, true, e) < 0))
+	if (p->config && !config_first && read_config(a, e) < 0)
 		return -1;
 	if (p->image && bmr_config_expand(s, &p->image, e) < 0)
 		return -1;
@@ -272,6 +282,8 @@ static int plan_orders(struct agent *a, struct bmr_err *e)
 	if (bmr_orders_need_network(p) || bmr_net_wanted(&p->net)) {
 		bmr_screen_say(s->screen, "network:");
 		bmr_network_describe(&p->net, say_text, s->screen);
+	} else if (p->config) {
+		bmr_screen_say(s->screen, "network: if the file of bmr.config= needs it");
 	} else {
 		bmr_screen_say(s->screen, "network: not needed");
 	}

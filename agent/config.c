@@ -48,7 +48,8 @@ static int parse_both(struct bmr_session *session, const char *file, size_t len,
 
 	bmr_params_clear(p);
 	bmr_params_init(p);
-	if (bmr_params_parse_file(p, file, len, e) < 0 || bmr_params_parse_line(p, cmdline, e) < 0)
+	if (bmr_params_parse_file(p, file, len, e) < 0 ||
+	    bmr_options_repeat(session->options, e) < 0 || bmr_params_parse_line(p, cmdline, e) < 0)
 		return -1;
 	return bmr_credentials_load(p, session->log, e);
 }

@@ -7,7 +7,7 @@ struct bmr_err;
 struct bmr_session;
 
 /* Fetch the file that the session's params name and read the parameters anew: first the file, then
- * cmdline again, so that the command line wins.
+ * the options again, then cmdline again, so that the command line wins.
  * Errors: those of the source; BMR_E_USAGE (parameters; a file of over 64 KiB). */
 int bmr_config_fetch(struct bmr_session *session, const char *cmdline, struct bmr_err *e);
 

@@ -152,27 +152,33 @@ static int check_arguments(const struct bmr_option_rules *rules, const struct bm
 	return 0;
 }
 
-int bmr_options_read(const struct bmr_option_rules *rules, int argc, char **argv,
-                     struct bmr_options *o, struct bmr_err *e)
+int bmr_options_repeat(struct bmr_options *o, struct bmr_err *e)
 {
 	struct option table[OPTIONS_MAX];
 	int found;
 
-	memset(o, 0, sizeof *o);
-	bmr_params_init(&o->params);
-	build_table(rules, table);
+	build_table(o->rules, table);
 	optind = 0; /* glibc: start anew, with argv[0] as the program's name */
 	opterr = 0;
 	for (;;) {
 		char letter[3];
 
 		/* ':' first: a missing value is told from an unknown option. */
-		found = getopt_long(argc, argv, ":", table, NULL);
+		found = getopt_long(o->argc, o->argv, ":", table, NULL);
 		if (found == -1)
-			break;
-		if (take(o, found, culprit(argv, found, letter), optarg, e) < 0)
+			return 0;
+		if (take(o, found, culprit(o->argv, found, letter), optarg, e) < 0)
 			return -1;
 	}
+}
+
+int bmr_options_read(const struct bmr_option_rules *rules, int argc, char **argv,
+                     struct bmr_options *o, struct bmr_err *e)
+{
+	*o = (struct bmr_options){.rules = rules, .argc = argc, .argv = argv};
+	bmr_params_init(&o->params);
+	if (bmr_options_repeat(o, e) < 0)
+		return -1;
 	o->arguments = argv + optind;
 	o->argument_count = argc - optind;
 	return o->help ? 0 : check_arguments(rules, o, e);

@@ -32,6 +32,9 @@ struct bmr_options {
 	const char *serial;
 	char **arguments; /* what is not an option; belongs to argv */
 	int argument_count;
+	const struct bmr_option_rules *rules; /* for bmr_options_repeat; borrowed, as argv is */
+	int argc;
+	char **argv;
 };
 
 /* What a subcommand takes. */
@@ -43,11 +46,14 @@ struct bmr_option_rules {
 	int least, most;       /* how many arguments */
 };
 
-/* Read argv[1..] (argv[0] is the subcommand).  *o is to be cleared by bmr_options_clear also after a
+/* Read argv[1..] (argv[0] is the subcommand); rules and argv are used until the options are cleared.  *o is to be cleared by bmr_options_clear also after a
  * failure.  Errors: BMR_E_USAGE. */
 int bmr_options_read(const struct bmr_option_rules *rules, int argc, char **argv,
                      struct bmr_options *o, struct bmr_err *e);
 void bmr_options_clear(struct bmr_options *o);
+
+/* Set anew what the options say, over what was set since.  Errors: BMR_E_NOMEM. */
+int bmr_options_repeat(struct bmr_options *o, struct bmr_err *e);
 
 /* Print how the subcommand is used. */
 void bmr_options_usage(const char *name, const struct bmr_option_rules *rules, FILE *out);

@@ -63,6 +63,11 @@ bool bmr_orders_need_network(const struct bmr_params *p)
 	       any_remote(p->base) || any_remote(p->seed);
 }
 
+bool bmr_orders_config_first(const struct bmr_params *p)
+{
+	return p->config && !is_remote(p->config);
+}
+
 static bool has_image(enum bmr_action action)
 {
 	return action == BMR_ACTION_RESTORE || action == BMR_ACTION_VERIFY ||

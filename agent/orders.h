@@ -15,6 +15,9 @@ int bmr_orders_read(const char *given, char **text, struct bmr_err *e);
 /* Does any of the image, further parameters or reports lie on a network? */
 bool bmr_orders_need_network(const struct bmr_params *p);
 
+/* Is there a file of further parameters that can be read without a network? */
+bool bmr_orders_config_first(const struct bmr_params *p);
+
 /* What can be known to be wrong before anything is asked of a network or a disk.  Not complete: a
  * file of further parameters may still bring what is missing.  Errors: BMR_E_USAGE. */
 int bmr_orders_check(const struct bmr_params *p, bool complete, struct bmr_err *e);
