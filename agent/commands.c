@@ -12,6 +12,7 @@
 #include "agent/merge.h"
 #include "agent/session.h"
 #include "agent/sign.h"
+#include "agent/verify_report.h"
 #include "base/err.h"
 #include "imaging/disk/disk.h"
 
@@ -132,21 +133,31 @@ int bmr_command_merge(int argc, char **argv)
 
 /* --- verify --- */
 
+static int look_at_disk(const char *path, struct bmr_target_info *target, struct bmr_err *e)
+{
+	if (bmr_target_look(path, target, e) < 0)
+		return -1;
+	if (target->is_new)
+		return bmr_err_set(e, BMR_E_TARGET, 0, "'%s' does not exist or is empty",
+		                   target->path);
+	return 0;
+}
+
 static int verify(struct bmr_session *s, struct bmr_options *o, struct bmr_err *e)
 {
 	struct bmr_target_info target;
 	bool has_target = o->argument_count == 2;
-	struct bmr_job job;
+	struct bmr_job job = {.session = s};
 	int rc;
 
-	if (has_target && bmr_target_look(o->arguments[1], &target, e) < 0)
-		return -1;
-	if (has_target && target.is_new)
-		return bmr_err_set(e, BMR_E_TARGET, 0, "'%s' does not exist or is empty",
-		                   target.path);
-	rc = bmr_job_open(s, o->arguments[0], &job, e);
-	if (rc == 0)
+	if ((has_target && look_at_disk(o->arguments[1], &target, e) < 0) ||
+	    bmr_job_open(s, o->arguments[0], &job, e) < 0) {
+		rc = -1;
+		if (o->json)
+			bmr_verify_report_failed(e, s->log, stdout);
+	} else {
 		rc = bmr_job_verify(&job, has_target ? &target : NULL, e);
+	}
 	bmr_job_close(&job);
 	return rc;
 }

@@ -259,6 +259,8 @@ int bmr_job_verify(struct bmr_job *job, const struct bmr_target_info *target, st
 	             ? verify_bmr(job, &report, e)
 	             : verify_stream(job, &stream, &report, e);
 	bmr_screen_unwatch(job->session->screen);
+	if (rc < 0 && job->session->options->json)
+		bmr_verify_report_failed(e, job->session->log, stdout);
 	if (rc < 0)
 		return -1;
 	return conclude(job, &report, bmr_clock_s() - start, e);

@@ -102,6 +102,19 @@ static const char *result_name(enum bmr_errc code)
 	}
 }
 
+void bmr_verify_report_failed(const struct bmr_err *err, struct bmr_log *log, FILE *out)
+{
+	struct bmr_json j = {.out = out, .log = log};
+
+	bmr_json_open(&j, NULL, '{');
+	bmr_json_text(&j, "result", err->code == BMR_E_DATA ? "image bad" : "failed");
+	bmr_json_number(&j, "exit", (uint64_t)bmr_err_exit_code(err->code));
+	bmr_json_text(&j, "reason", err->msg);
+	bmr_json_close(&j, '}');
+	fputc('\n', out);
+	fflush(out);
+}
+
 void bmr_verify_report_json(const struct bmr_verify_report *r, const struct bmr_err *verdict,
                             const struct bmr_stats *stats, FILE *out)
 {

@@ -11,6 +11,7 @@
 
 struct bmr_err;
 struct bmr_job;
+struct bmr_log;
 struct bmr_screen;
 struct bmr_stats;
 struct bmr_target_info;
@@ -36,5 +37,8 @@ int bmr_verify_report_judge(const struct bmr_verify_report *r, struct bmr_err *e
 /* One JSON object and a newline; verdict is what judge said, its code BMR_E_NONE if all is well. */
 void bmr_verify_report_json(const struct bmr_verify_report *r, const struct bmr_err *verdict,
                             const struct bmr_stats *stats, FILE *out);
+
+/* The same where there is no report: the image could not be opened, or its chunks not be looked at. */
+void bmr_verify_report_failed(const struct bmr_err *err, struct bmr_log *log, FILE *out);
 
 #endif

@@ -88,6 +88,30 @@ flip bad.zst $(($(stat -c %s bad.zst) - 500))
 run 65 verify --level=sizes bad.zst
 run 65 verify --sha256="$(printf x | sha256sum | cut -d ' ' -f 1)" --level=sizes image.zst
 says "not the expected"
+
+# One object whatever is wrong: json_failed CODE RESULT ARGUMENT ...
+json_failed() {
+	code=$1
+	result=$2
+	shift 2
+	run "$code" verify --json "$@"
+	json "d['result'] == '$result' and d['exit'] == $code and d['reason']"
+	[ "$(wc -l <out)" -eq 1 ] || fail "more than one object"
+	says "bmr: failed: $(python3 -c 'import json; print(json.load(open("out"))["reason"])')"
+}
+json_failed 65 "image bad" cut.zst
+json_failed 65 "image bad" bad.zst
+cp image.zst head.zst
+flip head.zst 30
+json_failed 65 "image bad" head.zst
+head -c 4000000 disk.gz >cut.gz
+json_failed 65 "image bad" cut.gz
+json_failed 65 "image bad" --sha256="$(printf x | sha256sum | cut -d ' ' -f 1)" image.zst
+json_failed 69 failed absent.zst
+json_failed 74 failed image.zst absent
+json_failed 64 failed htp://h/x
+echo "verify --json: an object for every end"
+
 echo "verify: all bad chunks of an image, named by sector; cut; another digest"
 
 # 2 MiB of data, 4 MiB of zeros, 1 MiB of data: other tools would unpack a damaged run to something else.
