@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* bmr - restores bare machines from images.  See bmr(8). */
 #include <curl/curl.h>
+#include <errno.h>
 #include <fcntl.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -13,6 +15,7 @@
 #include "transport/smb_worker.h"
 
 #define EXIT_WRONG_ORDER 64
+#define EXIT_NO_OUTPUT 74
 
 static const struct {
 	const char *name;
@@ -42,7 +45,7 @@ static void usage(FILE *out)
 	        "\nbmr COMMAND --help lists the options; bmr(8) and bmr(7) say more.\n"
 	        "exit codes: 0 done and proven, 64 order wrong, 65 image bad, 69 source not to be\n"
 	        "had, 70 bug, 71 out of a resource, 73 restored, but a later order was not done,\n"
-	        "74 disk failed, 75 stopped, 77 refused\n");
+	        "74 disk failed or no room for the answer, 75 stopped, 77 refused\n");
 }
 
 static int run_named(int argc, char **argv)
@@ -78,19 +81,28 @@ static void open_standard(void)
 		close(fd);
 }
 
-int main(int argc, char **argv)
+/* An answer that is not whole is no success.  Returns the code to end with. */
+static int close_output(int code)
+{
+	bool failed = ferror(stdout);
+	int sys = fclose(stdout) == 0 ? 0 : errno;
+
+	if (!failed && sys == 0)
+		return code;
+	fprintf(stderr,
+	        "bmr: failed: cannot write to standard output%s%s; what it holds is not whole\n",
+	        sys ? ": " : "", sys ? strerror(sys) : "");
+	return code ? code : EXIT_NO_OUTPUT;
+}
+
+static int run(int argc, char **argv)
 {
 	int code;
-
-	open_standard();
-	forbid_core();
 
 	if (argc < 2) {
 		usage(stderr);
 		return EXIT_WRONG_ORDER;
 	}
-	if (strcmp(argv[1], BMR_SMB_WORKER_ARGUMENT) == 0)
-		return bmr_smb_worker_main(argc, argv);
 	if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0) {
 		usage(stdout);
 		return 0;
@@ -103,4 +115,13 @@ int main(int argc, char **argv)
 	code = run_named(argc, argv);
 	curl_global_cleanup();
 	return code;
+}
+
+int main(int argc, char **argv)
+{
+	open_standard();
+	forbid_core();
+	if (argc > 1 && strcmp(argv[1], BMR_SMB_WORKER_ARGUMENT) == 0)
+		return bmr_smb_worker_main(argc, argv);
+	return close_output(run(argc, argv));
 }

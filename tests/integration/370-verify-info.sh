@@ -192,4 +192,31 @@ grep -q '"figures":{"duration":' events
 run 64 verify --stats=xml image.zst
 says "json or csv, not 'xml'"
 echo "the figures of a run, as JSON and as CSV"
+
+# --- standard output ---
+
+# full CODE ARGUMENT ...: with a standard output that takes nothing.
+full() {
+	code=$1
+	shift
+	got=0
+	timeout 60 "$BMR" "$@" >/dev/full 2>"$WORK/err" || got=$?
+	[ "$got" -eq "$code" ] || fail "bmr $*, with no room: exit code $got, expected $code"
+	says "bmr: failed: cannot write to standard output"
+}
+full 74 --help
+full 74 --version
+full 74 info image.zst
+full 74 info --json image.zst
+full 74 verify --json image.zst
+full 74 verify --stats=csv image.zst
+full 74 disks
+full 65 verify --json cut.zst
+rm -f new
+full 74 restore --stats=json image.zst new
+says "bmr: restored"
+run 0 verify image.zst new
+run 0 verify image.zst
+"$BMR" verify image.zst >&- 2>"$WORK/err" || fail "a closed standard output, and nothing to say there"
+echo "an answer that could not be written: 74"
 done_ok
