@@ -57,6 +57,7 @@ void bmr_job_source_options(struct bmr_session *session, struct bmr_source_optio
 		.ca_file = p->cafile,
 		.netrc_file = p->netrc,
 		.proxy = p->proxy,
+		.stop_fd = session->stop_fd,
 	};
 }
 

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "agent/session.h"
 
+#include <errno.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -76,6 +78,7 @@ static void *signals_main(void *arg)
 		 * end lead to a disk that boots and is wrong. */
 		if (atomic_exchange(&s->stop, true))
 			_exit(128 + number);
+		eventfd_write(s->stop_fd, 1);
 		pthread_mutex_lock(&s->lock);
 		if (s->source)
 			bmr_source_stop(s->source);
@@ -92,6 +95,9 @@ static int start_signals(struct bmr_session *s, struct bmr_err *e)
 	sigset_t set = watched_signals();
 	int rc;
 
+	s->stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (s->stop_fd < 0)
+		return bmr_err_set(e, BMR_E_NOMEM, errno, "cannot make an eventfd");
 	signal(SIGPIPE, SIG_IGN);
 	pthread_sigmask(SIG_BLOCK, &set, NULL);
 	rc = pthread_create(&s->signals, NULL, signals_main, s);
@@ -117,6 +123,8 @@ static void free_outputs(struct bmr_session *s)
 	bmr_log_close(s->log);
 	if (s->log_file)
 		fclose(s->log_file);
+	if (s->stop_fd >= 0)
+		close(s->stop_fd);
 	bmr_tail_close(&s->tail);
 	pthread_mutex_destroy(&s->lock);
 }
@@ -128,6 +136,7 @@ int bmr_session_open(struct bmr_options *options, bool on_stderr, struct bmr_ses
 	s->options = options;
 	pthread_mutex_init(&s->lock, NULL);
 	bmr_tail_open(&s->tail);
+	s->stop_fd = -1;
 	if (open_outputs(s, on_stderr, e) < 0 || start_signals(s, e) < 0) {
 		free_outputs(s);
 		return -1;

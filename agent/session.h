@@ -30,6 +30,7 @@ struct bmr_session {
 	FILE *log_file; /* NULL: none */
 	struct bmr_tail tail;
 	atomic_bool stop; /* set by SIGINT, SIGTERM, SIGHUP; a second one ends at once */
+	int stop_fd;      /* readable from then on: every source and sink is opened with it */
 	pthread_t signals;
 	pthread_mutex_t lock;      /* guards source and sink */
 	struct bmr_source *source; /* to be stopped with the session */

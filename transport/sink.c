@@ -1,16 +1,14 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "transport/sink.h"
 
-#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/eventfd.h>
-#include <unistd.h>
 
 #include "base/err.h"
 #include "base/size.h"
 #include "transport/sink_ops.h"
+#include "transport/stop.h"
 
 static const struct bmr_sink_ops *const backends[] = {
 	[BMR_URL_FILE] = &bmr_sink_local_ops,
@@ -28,6 +26,7 @@ struct bmr_sink {
 	struct bmr_source_options options;
 	struct bmr_url url;
 	struct bmr_place place;
+	struct bmr_stop stop;
 	struct bmr_drain *drain;
 	uint64_t size; /* written so far */
 };
@@ -56,12 +55,11 @@ int bmr_sink_wrong_length(const struct bmr_place *place, uint64_t is, uint64_t s
 static int open_sink(struct bmr_sink *s, const char *url, const struct bmr_source_options *options,
                      bool replace, struct bmr_err *e)
 {
-	s->place.stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	if (bmr_url_parse(url, &s->url, e) < 0)
+	if (bmr_stop_open(&s->stop, options ? options->stop_fd : 0, e) < 0 ||
+	    bmr_url_parse(url, &s->url, e) < 0)
 		return -1;
-	if (s->place.stop_fd < 0)
-		return bmr_err_set(e, BMR_E_NOMEM, errno, "cannot make an eventfd");
 	bmr_place_fill(&s->place, &s->url, options, &s->options);
+	s->place.stop_fd = s->stop.fd;
 	s->ops = backends[s->url.scheme];
 	if (!s->ops)
 		return bmr_err_set(e, BMR_E_USAGE, 0, "an image cannot be written to a '%s:' URL",
@@ -122,8 +120,7 @@ int bmr_sink_commit(struct bmr_sink *s, struct bmr_err *e)
 
 void bmr_sink_stop(struct bmr_sink *s)
 {
-	/* Fails only if the counter is full: then it is readable already. */
-	eventfd_write(s->place.stop_fd, 1);
+	bmr_stop_now(&s->stop);
 }
 
 const char *bmr_sink_name(const struct bmr_sink *s)
@@ -137,8 +134,7 @@ void bmr_sink_close(struct bmr_sink *s)
 		return;
 	if (s->drain)
 		s->ops->close(s->drain);
-	if (s->place.stop_fd >= 0)
-		close(s->place.stop_fd);
+	bmr_stop_close(&s->stop);
 	bmr_url_clear(&s->url);
 	free(s);
 }

@@ -5,7 +5,6 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/eventfd.h>
 
 #include "base/cleanup.h"
 #include "base/clock.h"
@@ -16,6 +15,7 @@
 #include "transport/pin.h"
 #include "transport/retry.h"
 #include "transport/source_ops.h"
+#include "transport/stop.h"
 #include "transport/url.h"
 
 #define LANES_MAX 4
@@ -40,6 +40,7 @@ struct bmr_source {
 	struct bmr_source_options options;
 	struct bmr_url url;
 	struct bmr_place place;
+	struct bmr_stop stop;
 
 	/* As the first connection found them; every later one must agree. */
 	uint64_t size;
@@ -318,8 +319,15 @@ static struct bmr_source *new_source(const struct bmr_source_ops *ops)
 	s->ops = ops;
 	pthread_mutex_init(&s->lock, NULL);
 	pthread_cond_init(&s->lane_free, NULL);
-	s->place.stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	return s;
+}
+
+static int begin(struct bmr_source *s, struct bmr_err *e)
+{
+	if (bmr_stop_open(&s->stop, s->options.stop_fd, e) < 0)
+		return -1;
+	s->place.stop_fd = s->stop.fd;
+	return connect_first(s, e);
 }
 
 /* Takes the contents of *url over, also if it fails. */
@@ -336,12 +344,7 @@ static int open_url(const struct bmr_source_ops *ops, struct bmr_url *url,
 	s->url = *url;
 	memset(url, 0, sizeof *url);
 	bmr_place_fill(&s->place, &s->url, options, &s->options);
-	if (s->place.stop_fd < 0) {
-		bmr_err_set(e, BMR_E_NOMEM, errno, "cannot make an eventfd");
-		bmr_source_close(s);
-		return -1;
-	}
-	if (connect_first(s, e) < 0) {
+	if (begin(s, e) < 0) {
 		bmr_source_close(s);
 		return -1;
 	}
@@ -429,7 +432,7 @@ int bmr_source_open_any(const char *urls, const struct bmr_source_options *optio
 			return bmr_err_nomem(e, "a URL");
 		if (bmr_source_open(url, options, out, e) == 0)
 			return 0;
-		if (urls[len] == '\0')
+		if (urls[len] == '\0' || e->code == BMR_E_STOPPED)
 			return -1;
 		bmr_log_say(log, BMR_LOG_NOTICE, "%s; trying the next mirror", e->msg);
 		urls += len + 1;
@@ -438,8 +441,7 @@ int bmr_source_open_any(const char *urls, const struct bmr_source_options *optio
 
 void bmr_source_stop(struct bmr_source *s)
 {
-	/* Fails only if the counter is full: then it is readable already. */
-	eventfd_write(s->place.stop_fd, 1);
+	bmr_stop_now(&s->stop);
 }
 
 uint64_t bmr_source_size(const struct bmr_source *s)
@@ -483,8 +485,7 @@ void bmr_source_close(struct bmr_source *s)
 		return;
 	for (unsigned i = 0; i < LANES_MAX; i++)
 		close_lane(&s->lanes[i]);
-	if (s->place.stop_fd >= 0)
-		close(s->place.stop_fd);
+	bmr_stop_close(&s->stop);
 	pthread_cond_destroy(&s->lane_free);
 	pthread_mutex_destroy(&s->lock);
 	bmr_url_clear(&s->url);

@@ -42,12 +42,13 @@ struct bmr_source_options {
 	const char *proxy;      /* for http and https: URL with a port; "none"; NULL: environment */
 	const char *medium_id_file; /* cdrom: names the medium; default /etc/bmr/medium-id */
 	const char *sysfs;          /* default "/sys" */
+	int stop_fd; /* once it is readable, opening and reading end with BMR_E_STOPPED; 0: none */
 };
 
 /* Open url: a path or a URL (transport/url.h).  Connects, learns size and identity, and retries
  * inside the limits above.  *out belongs to the caller.
  * Errors: BMR_E_USAGE (url), BMR_E_SOURCE (no such file, access denied, not a regular file),
- * BMR_E_NET (no answer in time), BMR_E_NOMEM. */
+ * BMR_E_NET (no answer in time), BMR_E_STOPPED (options' stop_fd), BMR_E_NOMEM. */
 int bmr_source_open(const char *url, const struct bmr_source_options *options,
                     struct bmr_source **out, struct bmr_err *e);
 
@@ -70,7 +71,7 @@ int bmr_source_open_suffix(const struct bmr_source *s, const char *suffix,
 /* Fill buf with the len bytes at off.  *got is less than len only where the source ends, which is
  * at its size if that is known.  Any thread; several calls may run side by side.
  * Errors: BMR_E_NET (gave up), BMR_E_SOURCE (now refused), BMR_E_DATA (the image changed or shrank
- * on the server, or off is past its end), BMR_E_STOPPED (bmr_source_stop), BMR_E_NOMEM. */
+ * on the server, or off is past its end), BMR_E_STOPPED (bmr_source_stop, or the options' stop_fd), BMR_E_NOMEM. */
 int bmr_source_read(struct bmr_source *s, void *buf, size_t len, uint64_t off, size_t *got,
                     struct bmr_err *e);
 

@@ -24,7 +24,7 @@ struct bmr_place {
 	const struct bmr_source_options *options;
 	struct bmr_credentials credentials; /* of the options, else of the URL */
 	unsigned stall_ms;                  /* a request without a byte for so long has failed */
-	int stop_fd; /* readable from bmr_source_stop on: poll it in every wait */
+	int stop_fd; /* readable once the work is to stop: poll it in every wait */
 };
 
 /* Fill *place, all but stop_fd, for url and the options given (NULL: none); *own, which must be zero,

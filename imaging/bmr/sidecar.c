@@ -60,7 +60,7 @@ static int load(const struct bmr_source *of, const struct bmr_source_options *op
 	if (quiet.timeout_ms == 0 || quiet.timeout_ms > PATIENCE_MS)
 		quiet.timeout_ms = PATIENCE_MS;
 	if (bmr_source_open_suffix(of, ".manifest", &quiet, &source, e) < 0)
-		return e->code == BMR_E_NOMEM ? -1 : 0;
+		return e->code == BMR_E_NOMEM || e->code == BMR_E_STOPPED ? -1 : 0;
 	rc = bmr_load_sidecar(source, image->file_size, out, e);
 	if (rc == 0 && check_fits(*out, image, e) < 0) {
 		bmr_manifest_free(*out);

@@ -11,7 +11,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "base/err.h"
 #include "transport/source.h"
@@ -29,6 +31,7 @@ struct plan {
 	uint64_t size;          /* as told */
 	uint64_t really;        /* as read */
 	bool stream;
+	int stop_fd; /* of the options */
 
 	atomic_uint opens;
 	atomic_uint closes;
@@ -122,7 +125,8 @@ static int open_fake(struct plan *plan, struct bmr_source **out, struct bmr_err 
 {
 	/* They must outlive the source; each test has one at a time. */
 	static char name[32];
-	struct bmr_source_options options = {.ca_file = name, .timeout_ms = 1500, .retries = 3};
+	struct bmr_source_options options = {
+		.ca_file = name, .timeout_ms = 1500, .retries = 3, .stop_fd = plan->stop_fd};
 
 	if (plan->code == BMR_E_NONE)
 		plan->code = BMR_E_NET;
@@ -314,6 +318,46 @@ static void test_stop(void **state)
 	close_and_count(s, &plan);
 }
 
+/* Its user stops all that he has open, and all that he is about to open. */
+static void test_stopped_by_its_user(void **state)
+{
+	struct plan plan = {.stop_fd = eventfd(0, EFD_CLOEXEC)};
+	struct plan unopened = {.fail_opens = 100, .stop_fd = plan.stop_fd};
+	unsigned char buf[10];
+	struct bmr_source *s, *none;
+	struct bmr_err e;
+	size_t got;
+
+	(void)state;
+	assert_int_equal(open_fake(&plan, &s, &e), 0);
+	assert_int_equal(bmr_source_read(s, buf, sizeof buf, 0, &got, &e), 0);
+	eventfd_write(plan.stop_fd, 1);
+	assert_int_equal(bmr_source_read(s, buf, sizeof buf, 0, &got, &e), -1);
+	assert_int_equal(e.code, BMR_E_STOPPED);
+	assert_int_equal(plan.reads, 1);
+	close_and_count(s, &plan);
+	assert_int_equal(open_fake(&unopened, &none, &e), -1);
+	assert_int_equal(e.code, BMR_E_STOPPED);
+	assert_int_equal(unopened.opens, 1);
+	close(plan.stop_fd);
+}
+
+/* That one source is stopped is no matter of its user's others. */
+static void test_stops_alone(void **state)
+{
+	struct plan plan = {.stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)};
+	eventfd_t value;
+	struct bmr_source *s;
+	struct bmr_err e;
+
+	(void)state;
+	assert_int_equal(open_fake(&plan, &s, &e), 0);
+	bmr_source_stop(s);
+	assert_int_equal(eventfd_read(plan.stop_fd, &value), -1);
+	close_and_count(s, &plan);
+	close(plan.stop_fd);
+}
+
 static void *read_parts(void *arg)
 {
 	struct bmr_source *s = arg;
@@ -360,6 +404,8 @@ int main(void)
 		cmocka_unit_test(test_an_early_end_is_final),
 		cmocka_unit_test(test_a_stream_of_unknown_size),
 		cmocka_unit_test(test_stop),
+		cmocka_unit_test(test_stopped_by_its_user),
+		cmocka_unit_test(test_stops_alone),
 		cmocka_unit_test(test_many_threads),
 	};
 
