@@ -113,6 +113,16 @@ static int parse_size(struct bmr_hints *hints, const char *value, struct bmr_err
 	                   value);
 }
 
+static int unknown_word(const char *hint, struct bmr_err *e)
+{
+	const char *name = strncmp(hint, "/dev/", 5) == 0 ? hint + 5 : hint;
+
+	return bmr_err_set(
+		e, BMR_E_USAGE, 0,
+		"target hint '%s' is unknown; a disk's name is written dev=%s; known are " KNOWN,
+		hint, *name && !strchr(name, '/') ? name : "sda");
+}
+
 static int parse_hint(struct bmr_hints *hints, char *hint, struct bmr_err *e)
 {
 	char *equals = strchr(hint, '=');
@@ -124,8 +134,7 @@ static int parse_hint(struct bmr_hints *hints, char *hint, struct bmr_err *e)
 		return 0;
 	}
 	if (!equals)
-		return bmr_err_set(e, BMR_E_USAGE, 0,
-		                   "target hint '%s' is unknown; known are " KNOWN, hint);
+		return unknown_word(hint, e);
 	*equals = '\0';
 	value = trim(equals + 1);
 	hint = trim(hint);
