@@ -90,6 +90,11 @@ void bmr_job_signer_json(const struct bmr_signer *signer, struct bmr_json *j)
 	bmr_json_close(j, '}');
 }
 
+bool bmr_job_can_tell(const struct bmr_job *job)
+{
+	return job->image.has_checksum || job->image.manifest || job->has_sha256 || job->trust;
+}
+
 static void announce_image(struct bmr_job *job)
 {
 	char layout[80];
@@ -107,7 +112,7 @@ static void announce_image(struct bmr_job *job)
 		bmr_screen_fact(job->session->screen, "signed by",
 		                bmr_signer_text(&job->signer, text, sizeof text));
 	bmr_events_send(job->session->events, "image", add_image, job);
-	if (!job->image.has_checksum && !job->image.manifest && !job->has_sha256 && !job->trust)
+	if (!bmr_job_can_tell(job))
 		bmr_log_say(job->session->log, BMR_LOG_NOTICE,
 		            "this %s image carries no checksum of its content: damage on its way "
 		            "cannot be seen; give sha256=",

@@ -30,6 +30,9 @@ int bmr_job_inspect(struct bmr_job *job, struct bmr_err *e);
 /* Member "signed": who signed the image. */
 void bmr_job_signer_json(const struct bmr_signer *signer, struct bmr_json *j);
 
+/* Would damage be seen?  By a checksum of the format's, a manifest, a signature, or bmr.sha256=. */
+bool bmr_job_can_tell(const struct bmr_job *job);
+
 /* Name the disk that is written or compared, and warn if it says that it is failing. */
 void bmr_job_show_target(struct bmr_job *job, const struct bmr_target_info *target);
 

@@ -45,8 +45,9 @@ static void add_outcome(void *ctx, struct bmr_json *j)
 	bmr_json_number(j, "exit", 0);
 }
 
-/* What was not looked at is not called whole. */
-static void title_of(const struct bmr_verify_report *r, char *buf, size_t len)
+/* What was not looked at, or has nothing to be looked at by, is not called whole. */
+static void title_of(const struct bmr_job *job, const struct bmr_verify_report *r, char *buf,
+                     size_t len)
 {
 	bool full = strcmp(r->level, "full") == 0;
 
@@ -55,8 +56,11 @@ static void title_of(const struct bmr_verify_report *r, char *buf, size_t len)
 		         strcmp(r->level, "sizes") == 0 ? "sizes" : "manifest and bases");
 	else if (r->target)
 		snprintf(buf, len, "bmr: verified: %s holds the image", r->target->path);
-	else
+	else if (bmr_job_can_tell(job))
 		snprintf(buf, len, "bmr: verified: the image is whole");
+	else
+		snprintf(buf, len,
+		         "bmr: verified: the image was read to its end; it has no checksum");
 }
 
 static void say_verified(const struct outcome *o)
@@ -70,7 +74,7 @@ static void say_verified(const struct outcome *o)
 
 	if (r->sha256)
 		bmr_digest_text(r->sha256, digest);
-	title_of(r, title, sizeof title);
+	title_of(o->job, r, title, sizeof title);
 	snprintf(lines, sizeof lines, "bmr: %s, %.1f s\nbmr: sha256 %s%s",
 	         bmr_job_bytes_text(r->size, bytes, sizeof bytes), o->seconds, digest,
 	         bmr_job_next_text(o->job->session, true, next, sizeof next));

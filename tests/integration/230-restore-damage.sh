@@ -76,6 +76,8 @@ flip "$WORK/flipped" 3000000
 run 0 restore "$WORK/flipped" "$WORK/new"
 says "carries no checksum"
 kept "not the expected" "$WORK/flipped" --sha256="$digest"
+run 0 verify "$WORK/flipped"
+says "was read to its end; it has no checksum"
 echo "a raw image: seen by its digest alone"
 
 # A verify of the image alone says the same.
