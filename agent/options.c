@@ -149,6 +149,13 @@ static int check_arguments(const struct bmr_option_rules *rules, const struct bm
 		return bmr_err_set(e, BMR_E_USAGE, 0, "'%s' is one argument too many; see --help",
 		                   shown);
 	}
+	for (int i = 0; i < o->argument_count; i++)
+		if (strcmp(o->arguments[i], "-") == 0)
+			return bmr_err_set(
+				e, BMR_E_USAGE, 0,
+				"'-' is no file: an image is read twice, and written under "
+				"another name first, so it cannot come or go by a pipe; "
+				"'./-' is a file of that name");
 	return 0;
 }
 

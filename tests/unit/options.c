@@ -70,6 +70,8 @@ static void test_refused(void **state)
 		{{"restore", NULL}, "IMAGE and DISK are needed"},
 		{{"restore", "a", NULL}, "IMAGE and DISK are needed"},
 		{{"restore", "a", "b", "c", NULL}, "'c' is one argument too many"},
+		{{"restore", "-", "b", NULL}, "cannot come or go by a pipe"},
+		{{"restore", "a", "-", NULL}, "cannot come or go by a pipe"},
 		{{"restore", "--frob", "a", "b", NULL}, "'--frob'"},
 		{{"restore", "a", "b", "-x", NULL}, "'-x'"},
 		{{"restore", "a", "--nope", "b", NULL}, "'--nope'"},
