@@ -46,8 +46,8 @@ struct bmr_option_rules {
 	int least, most;       /* how many arguments */
 };
 
-/* Read argv[1..] (argv[0] is the subcommand); rules and argv are used until the options are cleared.  *o is to be cleared by bmr_options_clear also after a
- * failure.  Errors: BMR_E_USAGE. */
+/* Read argv[1..] (argv[0] is the subcommand); rules and argv are used until the options are cleared.
+ * *o is to be cleared by bmr_options_clear also after a failure.  Errors: BMR_E_USAGE. */
 int bmr_options_read(const struct bmr_option_rules *rules, int argc, char **argv,
                      struct bmr_options *o, struct bmr_err *e);
 void bmr_options_clear(struct bmr_options *o);

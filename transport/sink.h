@@ -22,8 +22,9 @@
 
 struct bmr_sink;
 
-/* Create the file.  options: as for sources; netrc, proxy, CA, credentials, time-out and stop_fd count.  replace:
- * a file of that name may be there; else that is an error.  *out belongs to the caller.
+/* Create the file.  options: as for sources; netrc, proxy, CA, credentials, time-out and stop_fd
+ * count.  replace: a file of that name may be there; else that is an error.  *out belongs to the
+ * caller.
  * Errors: BMR_E_USAGE (a URL that cannot be written to), BMR_E_SOURCE (the server or the file system
  * says no), BMR_E_REFUSED (another bmr writes this file now), BMR_E_NET, BMR_E_STOPPED, BMR_E_NOMEM. */
 int bmr_sink_open(const char *url, const struct bmr_source_options *options, bool replace,

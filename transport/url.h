@@ -9,7 +9,8 @@
  *	cdrom:/path				the medium that was booted
  *
  * host: a name, an IPv4 address, or an IPv6 address in brackets.  %XX stands for a byte in user,
- * password and path; %00 is refused, and a password's '/', '?', '#' or ',' that is not escaped.  smb's user may be DOMAIN;user (RFC draft) or DOMAIN\user.
+ * password and path; %00 is refused, and a password's '/', '?', '#' or ',' that is not escaped.
+ * smb's user may be DOMAIN;user (RFC draft) or DOMAIN\user.
  * nfs takes ?version=3|4, nfsport=N, mountport=N, uid=N, gid=N; other schemes' query is part of
  * what is asked for.
  */
