@@ -23,6 +23,7 @@
 #include "agent/menu/menu.h"
 #include "agent/network/network.h"
 #include "agent/orders.h"
+#include "agent/plan.h"
 #include "agent/session.h"
 #include "agent/version.h"
 #include "base/cleanup.h"
@@ -276,6 +277,8 @@ static int plan_orders(struct agent *a, struct bmr_err *e)
 	if (bmr_orders_check(p, !p->config, e) < 0)
 		return -1;
 	if (p->image && bmr_config_expand(s, &p->image, e) < 0)
+		return -1;
+	if (bmr_plan_check(s, e) < 0)
 		return -1;
 	bmr_screen_say(s->screen, "orders:");
 	bmr_params_each(p, say_text, s->screen);

@@ -266,6 +266,31 @@ static bool parse_url(struct bmr_report *r, const char *url)
 	       (strncmp(url, "https://", 8) == 0 && url[8]);
 }
 
+static int read_url(struct bmr_report *r, const char *url, struct bmr_err *e)
+{
+	if (bmr_url_check_login(url, e) < 0)
+		return -1;
+	if (parse_url(r, url))
+		return 0;
+	return bmr_err_set(e, BMR_E_USAGE, 0,
+	                   "reports can go to http://, https:// or syslog://host[:port], "
+	                   "not to '%s'",
+	                   url);
+}
+
+int bmr_report_check(const char *url, struct bmr_err *e)
+{
+	struct bmr_report *r = calloc(1, sizeof *r);
+	int rc;
+
+	if (!r)
+		return bmr_err_nomem(e, "reports");
+	r->stop_fd = -1;
+	rc = read_url(r, url, e);
+	free_report(r);
+	return rc;
+}
+
 int bmr_report_open(const char *url, const char *ca_file, struct bmr_log *log,
                     struct bmr_report **out, struct bmr_err *e)
 {
@@ -283,16 +308,9 @@ int bmr_report_open(const char *url, const char *ca_file, struct bmr_log *log,
 		free_report(r);
 		return bmr_err_nomem(e, "reports");
 	}
-	if (bmr_url_check_login(url, e) < 0) {
+	if (read_url(r, url, e) < 0) {
 		free_report(r);
 		return -1;
-	}
-	if (!parse_url(r, url)) {
-		free_report(r);
-		return bmr_err_set(e, BMR_E_USAGE, 0,
-		                   "reports can go to http://, https:// or syslog://host[:port], "
-		                   "not to '%s'",
-		                   url);
 	}
 	pthread_mutex_init(&r->lock, NULL);
 	bmr_cond_init(&r->changed);

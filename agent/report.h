@@ -16,6 +16,9 @@ struct bmr_err;
 struct bmr_log;
 struct bmr_report;
 
+/* Is url one that reports can go to?  Errors: BMR_E_USAGE, BMR_E_NOMEM. */
+int bmr_report_check(const char *url, struct bmr_err *e);
+
 /* Start; nothing is connected yet.  The first failure to deliver is said in the log.
  * Errors: BMR_E_USAGE (not such a URL), BMR_E_NOMEM. */
 int bmr_report_open(const char *url, const char *ca_file, struct bmr_log *log,

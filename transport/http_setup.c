@@ -124,18 +124,32 @@ static bool is_proxy(const char *text)
 	return good;
 }
 
+static bool wants_proxy(enum bmr_url_scheme scheme, const char *text)
+{
+	return (scheme == BMR_URL_HTTP || scheme == BMR_URL_HTTPS) && text &&
+	       strcmp(text, "none") != 0;
+}
+
+int bmr_http_check_proxy(enum bmr_url_scheme scheme, const char *text, struct bmr_err *e)
+{
+	const char *at = text ? strrchr(text, '@') : NULL;
+
+	if (!wants_proxy(scheme, text) || is_proxy(text))
+		return 0;
+	return bmr_err_set(e, BMR_E_USAGE, 0,
+	                   "the proxy '%s%s' is not of the form http://host:port", at ? "..." : "",
+	                   at ? at : text); /* before it: a password */
+}
+
 /* ftp has none: what an HTTP proxy makes of it has neither size nor offset. */
 static int set_proxy(CURL *easy, const struct bmr_place *place, struct bmr_err *e)
 {
 	const char *text = place->options->proxy;
-	const char *at = text ? strrchr(text, '@') : NULL;
 
+	if (bmr_http_check_proxy(place->url->scheme, text, e) < 0)
+		return -1;
 	if (place->url->scheme == BMR_URL_FTP || (text && strcmp(text, "none") == 0))
 		text = "";
-	else if (text && !is_proxy(text))
-		return bmr_err_set(e, BMR_E_USAGE, 0,
-		                   "the proxy '%s%s' is not of the form http://host:port",
-		                   at ? "..." : "", at ? at : text); /* before it: a password */
 	if (text && curl_easy_setopt(easy, CURLOPT_PROXY, text) != CURLE_OK) /* copies it */
 		return bmr_err_nomem(e, "a proxy's address");
 	return 0;

@@ -17,6 +17,10 @@ struct bmr_http_detail {
 	char validity[160];
 };
 
+/* Is text, an order's proxy or NULL, one that a URL of this scheme can go through?
+ * Errors: BMR_E_USAGE, without its password. */
+int bmr_http_check_proxy(enum bmr_url_scheme scheme, const char *text, struct bmr_err *e);
+
 /* Put a new handle, for one request, in the place of *easy, which is freed (NULL: there is none yet) and
  * in no multi handle: address (the place's URL with `suffix` behind its path), proxy, trust, login,
  * redirects and limits are set.  A handle is not used twice: libcurl before 8.1.1 reads a freed header

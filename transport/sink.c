@@ -7,6 +7,7 @@
 
 #include "base/err.h"
 #include "base/size.h"
+#include "transport/http_setup.h"
 #include "transport/sink_ops.h"
 #include "transport/stop.h"
 
@@ -52,6 +53,53 @@ int bmr_sink_wrong_length(const struct bmr_place *place, uint64_t is, uint64_t s
 	                   place->url->safe, is, size);
 }
 
+static int find_backend(const struct bmr_url *url, const struct bmr_sink_ops **ops,
+                        struct bmr_err *e)
+{
+	*ops = backends[url->scheme];
+	if (*ops)
+		return 0;
+	return bmr_err_set(e, BMR_E_USAGE, 0, "an image cannot be written to a '%s:' URL",
+	                   bmr_url_scheme_name(url->scheme));
+}
+
+static int check_url(const struct bmr_url *url, const struct bmr_source_options *options,
+                     struct bmr_err *e)
+{
+	const struct bmr_sink_ops *ops;
+
+	if (find_backend(url, &ops, e) < 0)
+		return -1;
+	return bmr_http_check_proxy(url->scheme, options->proxy, e);
+}
+
+int bmr_sink_check_url(const char *text, const struct bmr_source_options *options,
+                       struct bmr_err *e)
+{
+	struct bmr_url url;
+	int rc = bmr_url_parse(text, &url, e);
+
+	if (rc == 0)
+		rc = check_url(&url, options, e);
+	bmr_url_clear(&url);
+	return rc;
+}
+
+int bmr_sink_check(const char *text, const struct bmr_source_options *options, bool replace,
+                   struct bmr_err *e)
+{
+	struct bmr_url url;
+	struct bmr_place place = {.url = &url};
+	int rc = bmr_url_parse(text, &url, e);
+
+	if (rc == 0)
+		rc = check_url(&url, options, e);
+	if (rc == 0 && backends[url.scheme]->check)
+		rc = backends[url.scheme]->check(&place, replace, e);
+	bmr_url_clear(&url);
+	return rc;
+}
+
 static int open_sink(struct bmr_sink *s, const char *url, const struct bmr_source_options *options,
                      bool replace, struct bmr_err *e)
 {
@@ -60,10 +108,8 @@ static int open_sink(struct bmr_sink *s, const char *url, const struct bmr_sourc
 		return -1;
 	bmr_place_fill(&s->place, &s->url, options, &s->options);
 	s->place.stop_fd = s->stop.fd;
-	s->ops = backends[s->url.scheme];
-	if (!s->ops)
-		return bmr_err_set(e, BMR_E_USAGE, 0, "an image cannot be written to a '%s:' URL",
-		                   bmr_url_scheme_name(s->url.scheme));
+	if (find_backend(&s->url, &s->ops, e) < 0)
+		return -1;
 	return s->ops->open(&s->place, replace, &s->drain, e);
 }
 

@@ -30,6 +30,16 @@ struct bmr_sink;
 int bmr_sink_open(const char *url, const struct bmr_source_options *options, bool replace,
                   struct bmr_sink **out, struct bmr_err *e);
 
+/* Would bmr_sink_open refuse the URL without asking anybody, for its form or for the proxy's?
+ * Errors: BMR_E_USAGE, BMR_E_NOMEM. */
+int bmr_sink_check_url(const char *url, const struct bmr_source_options *options,
+                       struct bmr_err *e);
+
+/* The same, and of a file of this machine, whether the name is free and its folder can be written to;
+ * nothing is made.  Errors: also BMR_E_SOURCE. */
+int bmr_sink_check(const char *url, const struct bmr_source_options *options, bool replace,
+                   struct bmr_err *e);
+
 /* Add len bytes at the end.  One thread at a time.  Errors: BMR_E_SOURCE, BMR_E_NET, BMR_E_STOPPED;
  * after one every further call fails. */
 int bmr_sink_write(struct bmr_sink *s, const void *data, size_t len, struct bmr_err *e);

@@ -158,13 +158,36 @@ static int create_part(struct local_drain *d, struct bmr_err *e)
 	return 0;
 }
 
+static int check_name(const struct bmr_place *place, bool replace, struct bmr_err *e)
+{
+	struct stat st;
+
+	if (lstat(place->url->path, &st) < 0 || (replace && S_ISREG(st.st_mode)))
+		return 0;
+	return bmr_sink_exists(place, e);
+}
+
+static int local_check(const struct bmr_place *place, bool replace, struct bmr_err *e)
+{
+	AUTO_FREE char *part = NULL;
+	AUTO_FREE char *copy = NULL;
+
+	if (check_name(place, replace, e) < 0 || bmr_sink_part_name(place->url->path, &part, e) < 0)
+		return -1;
+	copy = strdup(part);
+	if (!copy)
+		return bmr_err_nomem(e, "a path");
+	if (faccessat(AT_FDCWD, dirname(copy), W_OK | X_OK, AT_EACCESS) < 0)
+		return bmr_err_set(e, BMR_E_SOURCE, errno, "cannot create '%s'", part);
+	return 0;
+}
+
 static int prepare(struct local_drain *d, struct bmr_err *e)
 {
 	const char *path = d->place->url->path;
-	struct stat st;
 
-	if (lstat(path, &st) == 0 && !(d->replace && S_ISREG(st.st_mode)))
-		return bmr_sink_exists(d->place, e);
+	if (check_name(d->place, d->replace, e) < 0)
+		return -1;
 	if (bmr_sink_part_name(path, &d->part, e) < 0 || remove_old_part(d, e) < 0)
 		return -1;
 	return create_part(d, e);
@@ -189,6 +212,7 @@ static int local_open(const struct bmr_place *place, bool replace, struct bmr_dr
 }
 
 const struct bmr_sink_ops bmr_sink_local_ops = {
+	.check = local_check,
 	.open = local_open,
 	.write = local_write,
 	.commit = local_commit,

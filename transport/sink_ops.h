@@ -15,6 +15,8 @@ struct bmr_drain {
 };
 
 struct bmr_sink_ops {
+	/* Could the file be made?  Writes nothing.  NULL: only its server knows. */
+	int (*check)(const struct bmr_place *place, bool replace, struct bmr_err *e);
 	/* Create the part file; refuse if the final one is there and `replace` is not set. */
 	int (*open)(const struct bmr_place *place, bool replace, struct bmr_drain **out,
 	            struct bmr_err *e);

@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "base/size.h"
 #include "transport/beside.h"
+#include "transport/http_setup.h"
 #include "transport/pin.h"
 #include "transport/retry.h"
 #include "transport/source_ops.h"
@@ -415,6 +416,36 @@ int bmr_source_open_suffix(const struct bmr_source *s, const char *suffix,
 	if (bmr_beside_suffix(s->url.safe, suffix, &url, e) < 0)
 		return -1;
 	return open_like(s, url, options, out, e);
+}
+
+static int check_url(const char *text, const struct bmr_source_options *options, struct bmr_err *e)
+{
+	struct bmr_url url;
+	int rc = bmr_url_parse(text, &url, e);
+
+	if (rc == 0)
+		rc = bmr_http_check_proxy(url.scheme, options->proxy, e);
+	bmr_url_clear(&url);
+	return rc;
+}
+
+int bmr_source_check_urls(const char *urls, const struct bmr_source_options *options,
+                          struct bmr_err *e)
+{
+	if (bmr_url_check_login(urls, e) < 0)
+		return -1;
+	for (;;) {
+		size_t len = strcspn(urls, ",");
+		AUTO_FREE char *url = strndup(urls, len);
+
+		if (!url)
+			return bmr_err_nomem(e, "a URL");
+		if (check_url(url, options, e) == 0)
+			return 0;
+		if (urls[len] == '\0')
+			return -1;
+		urls += len + 1;
+	}
 }
 
 int bmr_source_open_any(const char *urls, const struct bmr_source_options *options,

@@ -57,6 +57,11 @@ int bmr_source_open(const char *url, const struct bmr_source_options *options,
 int bmr_source_open_any(const char *urls, const struct bmr_source_options *options,
                         struct bmr_source **out, struct bmr_err *e);
 
+/* Would bmr_source_open_any refuse each of urls without asking anybody, for its form or for the proxy's?
+ * Errors: BMR_E_USAGE, as it would say it; BMR_E_NOMEM. */
+int bmr_source_check_urls(const char *urls, const struct bmr_source_options *options,
+                          struct bmr_err *e);
+
 /* Open the file `name` in the same folder as s, as who opened s unless the options say who; s must
  * outlive it.  Errors: BMR_E_DATA (no name of a file: a slash, ".."), else as bmr_source_open. */
 int bmr_source_open_beside(const struct bmr_source *s, const char *name,

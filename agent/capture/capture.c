@@ -151,6 +151,14 @@ static int run(struct bmr_capture_task *t, struct bmr_err *e)
 	return t->result.bad > 0 ? BMR_CAPTURE_EXIT_BAD : 0;
 }
 
+static int plan(struct bmr_capture_task *t, struct bmr_err *e)
+{
+	if (bmr_sink_check(t->url, &t->options, t->params->replace == BMR_SWITCH_YES, e) < 0)
+		return -1;
+	bmr_capture_plan(t);
+	return 0;
+}
+
 int bmr_capture_disk(struct bmr_session *session, const char *disk, const char *url,
                      struct bmr_err *e)
 {
@@ -163,7 +171,7 @@ int bmr_capture_disk(struct bmr_session *session, const char *disk, const char *
 	int rc = bmr_capture_prepare(&t, disk, e);
 
 	if (rc == 0 && session->options->plan)
-		bmr_capture_plan(&t);
+		rc = plan(&t, e);
 	else if (rc == 0)
 		rc = run(&t, e);
 	bmr_used_clear(&t.used);

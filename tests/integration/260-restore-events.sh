@@ -71,6 +71,34 @@ needs yes "bmr.image=cdrom:/b.zst bmr.base=nfs://10.0.0.1/a.zst"
 needs yes "bmr.image=cdrom:/a.zst bmr.seed=http://10.0.0.1/seed"
 echo "a network is brought up for every URL that needs one"
 
+# refused_planned CODE ORDERS: the plan says what the run would say, and ends as it would.
+refused_planned() {
+	code=$1
+	shift
+	line="bmr.timeout=1 bmr.retries=1 $*"
+	run "$code" agent --plan --cmdline="$line"
+	grep 'bmr: failed: ' "$WORK/err" >"$WORK/planned"
+	run "$code" agent --cmdline="$line"
+	grep 'bmr: failed: ' "$WORK/err" | cmp -s - "$WORK/planned" ||
+		fail "'$*': the plan says: $(cat "$WORK/planned"); the run: $(grep 'bmr: failed' "$WORK/err")"
+}
+for action in restore verify plan; do
+	refused_planned 64 "bmr.action=$action bmr.target=auto bmr.image=htp://h/x"
+	refused_planned 64 "bmr.action=$action bmr.target=auto bmr.image=http://h:x/x"
+	refused_planned 64 "bmr.action=$action bmr.target=auto bmr.image=http://127.0.0.1:1/x bmr.proxy=h:1"
+done
+refused_planned 64 "bmr.target=auto bmr.image=http:/h/x,htp://h/x"
+refused_planned 64 "bmr.target=auto bmr.config=htp://h/x"
+refused_planned 64 "bmr.target=auto bmr.image=$img bmr.report=htp://h/x"
+capture="bmr.action=capture bmr.target=auto bmr.image"
+for orders in "$capture=$WORK/new bmr.compress=zip" "$capture=disk:LABEL=a/x" "$capture=htp://h/x" \
+	"$capture=http://127.0.0.1:1/x bmr.proxy=h:1" "bmr.target=auto bmr.image=$img bmr.hostname=a_b"; do
+	run 64 agent --plan --cmdline="$orders"
+done
+run 0 agent --plan --cmdline="bmr.target=auto bmr.image=htp://h/x,http://h/x bmr.hostname=\${mac}"
+run 0 agent --plan --cmdline="bmr.target=auto bmr.image=$img bmr.proxy=h:1"
+echo "a plan is refused for what its run would be refused for"
+
 # A job that is to go on without its terminal.
 old_disk "$WORK/disk" 8M
 (trap '' HUP; exec "$BMR" restore --rate=4M "$img" "$WORK/disk" 2>"$WORK/err") &

@@ -81,6 +81,24 @@ run 0 capture --replace=yes --sidecar=yes "$disk" "$WORK/zstd.img"
 run 0 capture --plan "$disk" "$WORK/x"
 says "nothing was written"
 without "$WORK/x"
+# refused_planned CODE ARGUMENT ...: by the plan as by the capture.
+refused_planned() {
+	run "$@"
+	grep 'bmr: failed: ' "$WORK/err" >"$WORK/said"
+	code=$1
+	shift 2
+	run "$code" capture --plan "$@"
+	grep 'bmr: failed: ' "$WORK/err" | cmp -s - "$WORK/said" || fail "the plan says something else"
+}
+refused_planned 69 capture "$disk" "$WORK/zstd.img"
+refused_planned 69 capture --replace=yes "$disk" "$WORK"
+refused_planned 69 capture "$disk" "$WORK/absent/x"
+refused_planned 64 capture "$disk" disk:LABEL=a/x
+refused_planned 64 capture "$disk" htp://h/x
+refused_planned 64 capture --proxy=h:1 "$disk" http://127.0.0.1:1/x
+refused_planned 64 capture --compress=gzip --base="$WORK/zstd.img" "$disk" "$WORK/x"
+run 0 capture --plan --replace=yes "$disk" "$WORK/zstd.img"
+without "$WORK/x"
 [ "$(sum_of "$disk")" = "$sum" ] || fail "the disk was written"
 echo "  wrong orders are refused, --plan writes nothing"
 
