@@ -338,8 +338,14 @@ static int begin_writing(struct bmr_chunked *c, bmr_chunked_begin *begin, void *
 	return 0;
 }
 
+/* Then nobody waits for the server any more, whatever of the image is still to come.  Under the lock. */
+static bool disk_failed(const struct bmr_chunked *c)
+{
+	return c->bad > 0 || (c->failed && c->err.code == BMR_E_TARGET);
+}
+
 /* Until all workers have ended: begin to write when one of them wants to; make their reads end when
- * all is to stop. */
+ * all is to stop, or the disk failed. */
 static void coordinate(struct bmr_chunked *c, bmr_chunked_begin *begin, void *ctx)
 {
 	struct bmr_err err;
@@ -347,9 +353,10 @@ static void coordinate(struct bmr_chunked *c, bmr_chunked_begin *begin, void *ct
 	pthread_mutex_lock(&c->lock);
 	while (c->running > 0) {
 		bool go = c->wanted && !atomic_load(&c->writing) && !c->failed;
+		bool enough = disk_failed(c);
 
 		pthread_mutex_unlock(&c->lock);
-		if (bmr_restore_stopped(c->r))
+		if (enough || bmr_restore_stopped(c->r))
 			bmr_chain_stop(c->chain);
 		if (go && begin_writing(c, begin, ctx, &err) < 0)
 			fail(c, 0, &err);

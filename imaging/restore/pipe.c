@@ -91,6 +91,13 @@ static struct slot *claim(struct run *r, uint64_t *cursor)
 	return s;
 }
 
+static void work_failed(struct run *r, uint64_t index, const struct bmr_err *err)
+{
+	fail(r, index, err);
+	if (r->pipe->stop_source)
+		bmr_source_stop(r->pipe->source);
+}
+
 static void *worker_main(void *arg)
 {
 	struct worker *w = arg;
@@ -103,7 +110,7 @@ static void *worker_main(void *arg)
 
 		bmr_lap(r->pipe->stages, BMR_STAGE_WAIT, &since);
 		if (r->pipe->work(r->pipe->ctx, &s->chunk, w->number, &err) < 0)
-			fail(r, s->chunk.index, &err);
+			work_failed(r, s->chunk.index, &err);
 		since = bmr_clock_ns();
 		release(r, s);
 	}
