@@ -52,7 +52,7 @@ void bmr_job_source_options(struct bmr_session *session, struct bmr_source_optio
 		.log = session->log,
 		.credentials = {.user = p->user, .password = p->password, .domain = p->domain},
 		.timeout_ms = p->timeout * 1000,
-		.retries = p->retries,
+		.retries = p->retries > 0 ? p->retries : BMR_SOURCE_NO_RETRIES,
 		.rate = p->rate,
 		.ca_file = p->cafile,
 		.netrc_file = p->netrc,

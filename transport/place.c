@@ -14,6 +14,8 @@ static void set_defaults(struct bmr_source_options *o)
 		o->timeout_ms = DEFAULT_TIMEOUT_MS;
 	if (o->retries == 0)
 		o->retries = DEFAULT_RETRIES;
+	else if (o->retries == BMR_SOURCE_NO_RETRIES)
+		o->retries = 0;
 	if (!o->medium_id_file)
 		o->medium_id_file = "/etc/bmr/medium-id";
 	if (!o->sysfs)

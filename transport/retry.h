@@ -27,7 +27,8 @@ struct bmr_retry {
 	unsigned delay_ms; /* before the next try */
 };
 
-/* Start the clock.  log may be NULL; stop_fd may be -1. */
+/* Start the clock.  retries: tries after the first failed one, also 0; log may be NULL; stop_fd may be
+ * -1. */
 void bmr_retry_begin(struct bmr_retry *r, struct bmr_log *log, unsigned timeout_ms,
                      unsigned retries, int stop_fd);
 

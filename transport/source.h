@@ -21,6 +21,7 @@ struct bmr_log;
 struct bmr_source;
 
 #define BMR_SOURCE_SIZE_UNKNOWN UINT64_MAX
+#define BMR_SOURCE_NO_RETRIES UINT32_MAX
 
 /* Who we are to a server; every text may be NULL.  They must outlive the source. */
 struct bmr_credentials {
@@ -34,10 +35,11 @@ struct bmr_credentials {
 struct bmr_source_options {
 	struct bmr_log *log; /* retries and warnings are said here; may be NULL */
 	struct bmr_credentials credentials;
-	unsigned timeout_ms;    /* give up after so long without a byte; default 50,000 */
-	unsigned retries;       /* and after so many tries in a row; default 100 */
-	uint64_t rate;          /* at most so many bytes a second; 0: no limit */
-	const char *ca_file;    /* PEM file of the only CAs trusted for https */
+	unsigned timeout_ms; /* give up after so long without a byte; default 50,000 */
+	unsigned retries;    /* and after so many further tries in a row; default 100; not even one:
+			     BMR_SOURCE_NO_RETRIES */
+	uint64_t rate;       /* at most so many bytes a second; 0: no limit */
+	const char *ca_file; /* PEM file of the only CAs trusted for https */
 	const char *netrc_file; /* for http and ftp, see curl(1) */
 	const char *proxy;      /* for http and https: URL with a port; "none"; NULL: environment */
 	const char *medium_id_file; /* cdrom: names the medium; default /etc/bmr/medium-id */

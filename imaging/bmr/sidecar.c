@@ -56,7 +56,8 @@ static int load(const struct bmr_source *of, const struct bmr_source_options *op
 	int rc;
 
 	quiet.log = NULL;
-	quiet.retries = 1;
+	if (quiet.retries != BMR_SOURCE_NO_RETRIES)
+		quiet.retries = 1;
 	if (quiet.timeout_ms == 0 || quiet.timeout_ms > PATIENCE_MS)
 		quiet.timeout_ms = PATIENCE_MS;
 	if (bmr_source_open_suffix(of, ".manifest", &quiet, &source, e) < 0)

@@ -31,7 +31,8 @@ struct plan {
 	uint64_t size;          /* as told */
 	uint64_t really;        /* as read */
 	bool stream;
-	int stop_fd; /* of the options */
+	int stop_fd;      /* of the options */
+	unsigned retries; /* likewise; 0: 3 */
 
 	atomic_uint opens;
 	atomic_uint closes;
@@ -125,8 +126,10 @@ static int open_fake(struct plan *plan, struct bmr_source **out, struct bmr_err 
 {
 	/* They must outlive the source; each test has one at a time. */
 	static char name[32];
-	struct bmr_source_options options = {
-		.ca_file = name, .timeout_ms = 1500, .retries = 3, .stop_fd = plan->stop_fd};
+	struct bmr_source_options options = {.ca_file = name,
+	                                     .timeout_ms = 1500,
+	                                     .retries = plan->retries ? plan->retries : 3,
+	                                     .stop_fd = plan->stop_fd};
 
 	if (plan->code == BMR_E_NONE)
 		plan->code = BMR_E_NET;
@@ -185,6 +188,26 @@ static void test_opening_is_tried_again(void **state)
 	assert_int_equal(open_fake(&plan, &s, &e), 0);
 	assert_int_equal(plan.opens, 3);
 	close_and_count(s, &plan);
+}
+
+/* So many tries come after the first one, and there is a way to say none. */
+static void test_number_of_tries(void **state)
+{
+	static const struct {
+		unsigned retries;
+		unsigned opens;
+	} tries[] = {{1, 2}, {2, 3}, {BMR_SOURCE_NO_RETRIES, 1}};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof tries / sizeof *tries; i++) {
+		struct plan plan = {.fail_opens = 100, .retries = tries[i].retries};
+		struct bmr_source *s;
+		struct bmr_err e;
+
+		assert_int_equal(open_fake(&plan, &s, &e), -1);
+		assert_int_equal(e.code, BMR_E_NET);
+		assert_int_equal(plan.opens, tries[i].opens);
+	}
 }
 
 static void test_a_no_is_not_tried_again(void **state)
@@ -396,6 +419,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_ranges),
 		cmocka_unit_test(test_opening_is_tried_again),
+		cmocka_unit_test(test_number_of_tries),
 		cmocka_unit_test(test_a_no_is_not_tried_again),
 		cmocka_unit_test(test_resumes_where_it_was_cut),
 		cmocka_unit_test(test_gives_up_without_progress),
