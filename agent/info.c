@@ -12,6 +12,7 @@
 #include "agent/session.h"
 #include "base/err.h"
 #include "base/size.h"
+#include "base/text.h"
 #include "imaging/bmr/load.h"
 
 static const char *const table_names[] = {
@@ -82,11 +83,13 @@ static void print_text(const struct bmr_job *job, const struct bmr_manifest *alo
 	const struct bmr_image *i = &job->image;
 	const struct bmr_manifest *m = alone ? alone : i->manifest;
 	char layout[80];
-	char text[256];
+	char text[400];
 	char size[16];
 
 	fprintf(out, "image      %s\n", bmr_source_name(job->source));
-	fprintf(out, "identity   %s\n", bmr_source_identity(job->source));
+	snprintf(text, sizeof text, "%s", bmr_source_identity(job->source));
+	bmr_text_clean(text);
+	fprintf(out, "identity   %s\n", text);
 	if (*refusal)
 		fprintf(out, "signature  NOT accepted: %s\n", refusal);
 	else if (job->trust && !alone)

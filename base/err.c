@@ -4,6 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/text.h"
+
 static const struct {
 	const char *name;
 	int exit_code;
@@ -14,14 +16,6 @@ static const struct {
 	[BMR_E_NOMEM] = {"resource", 71},  [BMR_E_TARGET] = {"target", 74},
 	[BMR_E_STOPPED] = {"stopped", 75}, [BMR_E_REFUSED] = {"refused", 77},
 };
-
-/* A server or a disk chose part of this text: it must not be able to move the cursor. */
-static void clean(char *s)
-{
-	for (; *s; s++)
-		if ((unsigned char)*s < 0x20 || *s == 0x7f)
-			*s = '?';
-}
 
 int bmr_err_vset(struct bmr_err *e, enum bmr_errc code, int sys, const char *fmt, va_list ap)
 {
@@ -36,7 +30,7 @@ int bmr_err_vset(struct bmr_err *e, enum bmr_errc code, int sys, const char *fmt
 
 		snprintf(e->msg + used, sizeof e->msg - used, ": %s", text);
 	}
-	clean(e->msg);
+	bmr_text_clean(e->msg);
 	return -1;
 }
 
@@ -63,7 +57,7 @@ int bmr_err_while(struct bmr_err *e, const char *fmt, ...)
 	va_start(ap, fmt);
 	vsnprintf(e->msg + used, sizeof e->msg - used, fmt, ap);
 	va_end(ap);
-	clean(e->msg + used);
+	bmr_text_clean(e->msg + used);
 	return -1;
 }
 

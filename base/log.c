@@ -10,6 +10,7 @@
 
 #include "base/cleanup.h"
 #include "base/err.h"
+#include "base/text.h"
 
 #define STARS "***"
 #define SHORT_SECRET 4
@@ -194,8 +195,6 @@ void bmr_log_say(struct bmr_log *log, enum bmr_log_level level, const char *fmt,
 	vsnprintf(line, sizeof line, fmt, ap);
 	va_end(ap);
 	bmr_log_redact(log, line, sizeof line);
-	for (char *c = line; *c; c++)
-		if ((unsigned char)*c < 0x20 || *c == 0x7f)
-			*c = '?';
+	bmr_text_clean(line);
 	log->write(log->ctx, level, line);
 }

@@ -51,12 +51,25 @@ static void test_exact(void **state)
 	assert_string_equal(buf, "abc");
 }
 
+static void test_clean(void **state)
+{
+	char text[] = "a\x1b[31m\n\x7f\xc2\x9b\xc2\xa0\xc3\xa9\xc2";
+	char empty[] = "";
+
+	(void)state;
+	bmr_text_clean(text);
+	assert_string_equal(text, "a?[31m????\xc2\xa0\xc3\xa9\xc2");
+	bmr_text_clean(empty);
+	assert_string_equal(empty, "");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_added),
 		cmocka_unit_test(test_cut),
 		cmocka_unit_test(test_exact),
+		cmocka_unit_test(test_clean),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
