@@ -6,9 +6,9 @@
 struct bmr_err;
 struct bmr_session;
 
-/* Would the values of the session's parameters be refused when they are used?  In the words of those
- * who would refuse them.  A value with ${name} is another on another machine, and is let through.
- * Errors: BMR_E_USAGE. */
+/* Would the values of the session's parameters be refused when they are used?  In the words of
+ * those who would refuse them.  A value with ${name} is another on another machine, and is
+ * let through.  Errors: BMR_E_USAGE. */
 int bmr_plan_check(struct bmr_session *session, struct bmr_err *e);
 
 #endif

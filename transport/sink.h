@@ -35,8 +35,8 @@ int bmr_sink_open(const char *url, const struct bmr_source_options *options, boo
 int bmr_sink_check_url(const char *url, const struct bmr_source_options *options,
                        struct bmr_err *e);
 
-/* The same, and of a file of this machine, whether the name is free and its folder can be written to;
- * nothing is made.  Errors: also BMR_E_SOURCE. */
+/* The same, and of a file of this machine, whether the name is free and its folder can be written
+ * to; nothing is made.  Errors: also BMR_E_SOURCE. */
 int bmr_sink_check(const char *url, const struct bmr_source_options *options, bool replace,
                    struct bmr_err *e);
 

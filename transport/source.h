@@ -59,8 +59,8 @@ int bmr_source_open(const char *url, const struct bmr_source_options *options,
 int bmr_source_open_any(const char *urls, const struct bmr_source_options *options,
                         struct bmr_source **out, struct bmr_err *e);
 
-/* Would bmr_source_open_any refuse each of urls without asking anybody, for its form or for the proxy's?
- * Errors: BMR_E_USAGE, as it would say it; BMR_E_NOMEM. */
+/* Would bmr_source_open_any refuse each of urls without asking anybody, for its form or for the
+ * proxy's?  Errors: BMR_E_USAGE, as it would say it; BMR_E_NOMEM. */
 int bmr_source_check_urls(const char *urls, const struct bmr_source_options *options,
                           struct bmr_err *e);
 
