@@ -162,7 +162,6 @@ int bmr_job_open(struct bmr_session *session, const char *urls, struct bmr_job *
 	job->has_sha256 = p->sha256 && bmr_digest_parse(p->sha256, &job->sha256);
 	if (bmr_source_open_any(urls, &job->source_options, &job->source, e) < 0)
 		return -1;
-	bmr_session_set_source(session, job->source);
 	if (look(job, e) < 0)
 		return -1;
 	announce_image(job);
@@ -171,7 +170,6 @@ int bmr_job_open(struct bmr_session *session, const char *urls, struct bmr_job *
 
 void bmr_job_close(struct bmr_job *job)
 {
-	bmr_session_set_source(job->session, NULL);
 	bmr_image_clear(&job->image);
 	bmr_source_close(job->source);
 	bmr_trust_free(job->trust);

@@ -93,11 +93,9 @@ static int with_sink(struct bmr_job *job, const char *url,
 
 	if (bmr_sink_open(url, &job->source_options, replace, &sink, e) < 0)
 		return -1;
-	bmr_session_set_sink(s, sink);
 	rc = write(ctx, sink, e);
 	if (rc == 0)
 		rc = bmr_sink_commit(sink, e);
-	bmr_session_set_sink(s, NULL);
 	bmr_sink_close(sink);
 	return rc;
 }

@@ -12,8 +12,6 @@
 #include "base/cleanup.h"
 #include "base/err.h"
 #include "base/log.h"
-#include "transport/sink.h"
-#include "transport/source.h"
 
 /* Wakes the thread of signals so that it can be joined. */
 #define END_SIGNAL SIGUSR1
@@ -79,12 +77,6 @@ static void *signals_main(void *arg)
 		if (atomic_exchange(&s->stop, true))
 			_exit(128 + number);
 		eventfd_write(s->stop_fd, 1);
-		pthread_mutex_lock(&s->lock);
-		if (s->source)
-			bmr_source_stop(s->source);
-		if (s->sink)
-			bmr_sink_stop(s->sink);
-		pthread_mutex_unlock(&s->lock);
 	}
 	return NULL;
 }
@@ -126,7 +118,6 @@ static void free_outputs(struct bmr_session *s)
 	if (s->stop_fd >= 0)
 		close(s->stop_fd);
 	bmr_tail_close(&s->tail);
-	pthread_mutex_destroy(&s->lock);
 }
 
 int bmr_session_open(struct bmr_options *options, bool on_stderr, struct bmr_session *s,
@@ -134,7 +125,6 @@ int bmr_session_open(struct bmr_options *options, bool on_stderr, struct bmr_ses
 {
 	memset(s, 0, sizeof *s);
 	s->options = options;
-	pthread_mutex_init(&s->lock, NULL);
 	bmr_tail_open(&s->tail);
 	s->stop_fd = -1;
 	if (open_outputs(s, on_stderr, e) < 0 || start_signals(s, e) < 0) {
@@ -154,24 +144,6 @@ void bmr_session_close(struct bmr_session *s)
 void bmr_session_log_to(struct bmr_session *s, const char *path)
 {
 	s->log_file = fopen(path, "ae");
-}
-
-void bmr_session_set_source(struct bmr_session *s, struct bmr_source *source)
-{
-	pthread_mutex_lock(&s->lock);
-	s->source = source;
-	if (source && atomic_load(&s->stop))
-		bmr_source_stop(source);
-	pthread_mutex_unlock(&s->lock);
-}
-
-void bmr_session_set_sink(struct bmr_session *s, struct bmr_sink *sink)
-{
-	pthread_mutex_lock(&s->lock);
-	s->sink = sink;
-	if (sink && atomic_load(&s->stop))
-		bmr_sink_stop(sink);
-	pthread_mutex_unlock(&s->lock);
 }
 
 static void add_failure(void *ctx, struct bmr_json *j)

@@ -18,8 +18,6 @@
 
 struct bmr_err;
 struct bmr_log;
-struct bmr_sink;
-struct bmr_source;
 
 struct bmr_session {
 	struct bmr_options *options; /* borrowed; params inside are the orders */
@@ -32,9 +30,6 @@ struct bmr_session {
 	atomic_bool stop; /* set by SIGINT, SIGTERM, SIGHUP; a second one ends at once */
 	int stop_fd;      /* readable from then on: every source and sink is opened with it */
 	pthread_t signals;
-	pthread_mutex_t lock;      /* guards source and sink */
-	struct bmr_source *source; /* to be stopped with the session */
-	struct bmr_sink *sink;     /* likewise */
 };
 
 /* Start: log, screen on standard error (quiet: none), events as ordered by options, signals.
@@ -47,10 +42,6 @@ void bmr_session_close(struct bmr_session *s);
 
 /* Keep every line said in this file too; a file that cannot be written is left out. */
 void bmr_session_log_to(struct bmr_session *s, const char *path);
-
-/* The source, the sink that a signal stops; NULL: none any more. */
-void bmr_session_set_source(struct bmr_session *s, struct bmr_source *source);
-void bmr_session_set_sink(struct bmr_session *s, struct bmr_sink *sink);
 
 /* Say a failure on the screen, in the log and as the last event; a report server gets the end of the
  * log before it.  Returns the exit code. */

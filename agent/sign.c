@@ -110,18 +110,15 @@ static int look(struct bmr_source *source, struct image *image, struct bmr_err *
 	return bmr_signed_hash(source, image->is_bmr, image->hash, image->id, e);
 }
 
-static int hash_image(struct bmr_session *s, const char *url,
-                      const struct bmr_source_options *options, struct image *image,
-                      struct bmr_err *e)
+static int hash_image(const char *url, const struct bmr_source_options *options,
+                      struct image *image, struct bmr_err *e)
 {
 	struct bmr_source *source;
 	int rc;
 
 	if (bmr_source_open(url, options, &source, e) < 0)
 		return -1;
-	bmr_session_set_source(s, source);
 	rc = look(source, image, e);
-	bmr_session_set_source(s, NULL);
 	bmr_source_close(source);
 	return rc;
 }
@@ -136,11 +133,9 @@ static int write_file(struct bmr_session *s, const char *url,
 
 	if (bmr_sink_open(url, options, true, &sink, e) < 0)
 		return -1;
-	bmr_session_set_sink(s, sink);
 	rc = bmr_sink_write(sink, text, len, e);
 	if (rc == 0)
 		rc = bmr_sink_commit(sink, e);
-	bmr_session_set_sink(s, NULL);
 	if (rc == 0) {
 		snprintf(words, sizeof words, "bmr: signed: %s", bmr_sink_name(sink));
 		bmr_screen_result(s->screen, true, words, "");
@@ -180,7 +175,7 @@ int bmr_sign_image(struct bmr_session *session, const char *url, struct bmr_err 
 	    read_key(session->options, &secret, e) < 0)
 		return -1;
 	bmr_job_source_options(session, &options);
-	rc = hash_image(session, url, &options, &image, e);
+	rc = hash_image(url, &options, &image, e);
 	if (rc == 0)
 		rc = sign_hash(session, url, &image, &options, &secret, e);
 	bmr_secret_clear(&secret);

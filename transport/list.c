@@ -96,7 +96,7 @@ static int read_folder(const struct bmr_url *url, const struct bmr_source_option
 	bmr_list_fn *read_list =
 		url->scheme < sizeof backends / sizeof *backends ? backends[url->scheme] : NULL;
 	struct bmr_source_options own = {0};
-	struct bmr_place place = {.stop_fd = -1};
+	struct bmr_place place;
 
 	if (!read_list)
 		return bmr_err_set(e, BMR_E_USAGE, 0,

@@ -51,6 +51,7 @@ void bmr_place_fill(struct bmr_place *place, const struct bmr_url *url,
 	place->url = url;
 	place->options = own;
 	place->stall_ms = stall_of(own->timeout_ms);
+	place->stop_fd = own->stop_fd ? own->stop_fd : -1;
 	place->credentials = own->credentials;
 	set_credentials(&place->credentials, url);
 }

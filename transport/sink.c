@@ -9,7 +9,6 @@
 #include "base/size.h"
 #include "transport/http_setup.h"
 #include "transport/sink_ops.h"
-#include "transport/stop.h"
 
 static const struct bmr_sink_ops *const backends[] = {
 	[BMR_URL_FILE] = &bmr_sink_local_ops,
@@ -27,7 +26,6 @@ struct bmr_sink {
 	struct bmr_source_options options;
 	struct bmr_url url;
 	struct bmr_place place;
-	struct bmr_stop stop;
 	struct bmr_drain *drain;
 	uint64_t size; /* written so far */
 };
@@ -103,11 +101,9 @@ int bmr_sink_check(const char *text, const struct bmr_source_options *options, b
 static int open_sink(struct bmr_sink *s, const char *url, const struct bmr_source_options *options,
                      bool replace, struct bmr_err *e)
 {
-	if (bmr_stop_open(&s->stop, options ? options->stop_fd : 0, e) < 0 ||
-	    bmr_url_parse(url, &s->url, e) < 0)
+	if (bmr_url_parse(url, &s->url, e) < 0)
 		return -1;
 	bmr_place_fill(&s->place, &s->url, options, &s->options);
-	s->place.stop_fd = s->stop.fd;
 	if (find_backend(&s->url, &s->ops, e) < 0)
 		return -1;
 	return s->ops->open(&s->place, replace, &s->drain, e);
@@ -164,11 +160,6 @@ int bmr_sink_commit(struct bmr_sink *s, struct bmr_err *e)
 	return 0;
 }
 
-void bmr_sink_stop(struct bmr_sink *s)
-{
-	bmr_stop_now(&s->stop);
-}
-
 const char *bmr_sink_name(const struct bmr_sink *s)
 {
 	return s->url.safe;
@@ -180,7 +171,6 @@ void bmr_sink_close(struct bmr_sink *s)
 		return;
 	if (s->drain)
 		s->ops->close(s->drain);
-	bmr_stop_close(&s->stop);
 	bmr_url_clear(&s->url);
 	free(s);
 }

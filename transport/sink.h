@@ -50,7 +50,6 @@ int bmr_sink_write(struct bmr_sink *s, const void *data, size_t len, struct bmr_
 int bmr_sink_commit(struct bmr_sink *s, struct bmr_err *e);
 
 /* As for sources. */
-void bmr_sink_stop(struct bmr_sink *s);
 const char *bmr_sink_name(const struct bmr_sink *s);
 
 /* Free it; without a commit, remove what was written.  Takes at most a few seconds.  NULL is

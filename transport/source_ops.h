@@ -24,11 +24,11 @@ struct bmr_place {
 	const struct bmr_source_options *options;
 	struct bmr_credentials credentials; /* of the options, else of the URL */
 	unsigned stall_ms;                  /* a request without a byte for so long has failed */
-	int stop_fd; /* readable once the work is to stop: poll it in every wait */
+	int stop_fd; /* readable once the work is to stop: poll it in every wait; -1: never */
 };
 
-/* Fill *place, all but stop_fd, for url and the options given (NULL: none); *own, which must be zero,
- * keeps those with the defaults in.  url and own must outlive the place. */
+/* Fill *place for url and the options given (NULL: none); *own, which must be zero, keeps those with
+ * the defaults in.  url and own must outlive the place. */
 void bmr_place_fill(struct bmr_place *place, const struct bmr_url *url,
                     const struct bmr_source_options *given, struct bmr_source_options *own);
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* stop.h - how a source or sink that waits for its server is told to end; private to transport/.
+/* stop.h - how a source that waits for its server is told to end; private to transport/.
  *
- * There is one descriptor to wait for, an epoll(7) one: it becomes readable when the source or sink
- * itself is stopped, or all that its user does.
+ * There is one descriptor to wait for, an epoll(7) one: it becomes readable when the source itself is
+ * stopped, or all that its user does.
  */
 #ifndef BMR_TRANSPORT_STOP_H
 #define BMR_TRANSPORT_STOP_H

@@ -85,7 +85,6 @@ static int write_image(struct bmr_capture_task *t, struct bmr_target *disk, stru
 
 	if (bmr_sink_open(t->url, &t->options, t->params->replace == BMR_SWITCH_YES, sink, e) < 0)
 		return -1;
-	bmr_session_set_sink(t->session, *sink);
 	bmr_screen_fact(t->session->screen, "image", bmr_sink_name(*sink));
 	bmr_capture_enter(t, BMR_PHASE_CAPTURE);
 	bmr_screen_watch(t->session->screen, &t->progress, UINT64_MAX, t->used.bytes, &ignored);
@@ -109,10 +108,8 @@ static int write_sidecar(struct bmr_capture_task *t, struct bmr_err *e)
 	if (bmr_beside_sidecar(t->url, &url, e) < 0 ||
 	    bmr_sink_open(url, &t->options, t->params->replace == BMR_SWITCH_YES, &sink, e) < 0)
 		return -1;
-	bmr_session_set_sink(t->session, sink);
 	if (bmr_writer_sidecar(sink, t->manifest, e) == 0)
 		rc = bmr_sink_commit(sink, e);
-	bmr_session_set_sink(t->session, NULL);
 	bmr_sink_close(sink);
 	return rc;
 }
@@ -127,7 +124,6 @@ static int run_opened(struct bmr_capture_task *t, struct bmr_target *disk, char 
 
 	if (rc == 0)
 		snprintf(image, len, "%s", bmr_sink_name(sink));
-	bmr_session_set_sink(t->session, NULL);
 	bmr_sink_close(sink);
 	if (rc == 0 && write_sidecar(t, e) < 0)
 		rc = bmr_err_while(e, "writing the manifest beside the image, which is there");

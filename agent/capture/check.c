@@ -99,11 +99,9 @@ int bmr_capture_read_back(struct bmr_capture_task *t, struct bmr_err *e)
 	bmr_capture_enter(t, BMR_PHASE_READBACK);
 	if (bmr_source_open(t->url, &t->options, &source, e) < 0)
 		return bmr_err_while(e, "reading back the image, which is there");
-	bmr_session_set_source(t->session, source);
 	bmr_screen_watch(t->session->screen, &t->progress, UINT64_MAX, t->info.size, &ignored);
 	rc = check_image(t, source, e);
 	bmr_screen_unwatch(t->session->screen);
-	bmr_session_set_source(t->session, NULL);
 	bmr_source_close(source);
 	return rc < 0 ? bmr_err_while(e, "reading back the image, which is there: do not trust it")
 	              : 0;
