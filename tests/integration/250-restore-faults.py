@@ -12,9 +12,11 @@ import tempfile
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parent / "fixtures"))
+import shim  # noqa: E402
+
 BMR = os.environ.get("BMR", str(HERE.parent.parent / "build" / "bmr"))
 FIX = Path(os.environ.get("FIX", HERE.parent.parent / "build" / "fixtures"))
-SHIM = HERE.parent / "fixtures" / "shim.c"
 MIB = 1 << 20
 SECTOR = 512
 CALLS = ["pwrite", "pread", "fsync", "fallocate"]
@@ -195,13 +197,7 @@ def nothing_to_do(bench):
 
 
 def main():
-    if not shutil.which("cc"):
-        print("cc is not installed")
-        sys.exit(77)
-    FIX.mkdir(parents=True, exist_ok=True)
-    if not (FIX / "shim.so").exists() or (FIX / "shim.so").stat().st_mtime < SHIM.stat().st_mtime:
-        subprocess.run(["cc", "-O1", "-fPIC", "-shared", "-o", FIX / "shim.so", SHIM, "-ldl"],
-                       check=True)
+    shim.build(FIX)
     bench = Bench()
     every_call(bench)
     lasting_faults(bench)

@@ -7,7 +7,6 @@ import gzip
 import os
 import random
 import re
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -17,9 +16,11 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parent / "fixtures"))
+import shim  # noqa: E402
+
 BMR = os.environ.get("BMR") or str(HERE.parent.parent / "build" / "bmr")
 FIX = Path(os.environ.get("FIX") or HERE.parent.parent / "build" / "fixtures")
-SHIM = HERE.parent / "fixtures" / "shim.c"
 MIB = 1 << 20
 DISK = 48 * MIB
 SOON = 10                  # seconds
@@ -111,13 +112,7 @@ def check(name, server, disk):
 
 
 def main():
-    if not shutil.which("cc"):
-        print("cc is not installed")
-        sys.exit(77)
-    FIX.mkdir(parents=True, exist_ok=True)
-    if not (FIX / "shim.so").exists() or (FIX / "shim.so").stat().st_mtime < SHIM.stat().st_mtime:
-        subprocess.run(["cc", "-O1", "-fPIC", "-shared", "-o", FIX / "shim.so", SHIM, "-ldl"],
-                       check=True)
+    shim.build(FIX)
     with tempfile.TemporaryDirectory(prefix="bmr-disk-fails-") as folder:
         server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         server.daemon_threads = True
