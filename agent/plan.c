@@ -33,6 +33,8 @@ static int check_image(const struct bmr_params *p, const struct bmr_source_optio
 {
 	if (is_fixed(p->image) && bmr_source_check_urls(p->image, options, e) < 0)
 		return -1;
+	if (is_fixed(p->base) && bmr_source_check_urls(p->base, options, e) < 0)
+		return bmr_err_while(e, "opening the base");
 	if (bmr_params_action(p) == BMR_ACTION_VERIFY || !is_fixed(p->hostname))
 		return 0;
 	return bmr_hostname_check(p->hostname, e);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* plan.h - what `bmr agent --plan` can say of orders without asking a network or a disk. */
+/* plan.h - what can be said of the agent's orders without asking a network or a disk. */
 #ifndef BMR_AGENT_PLAN_H
 #define BMR_AGENT_PLAN_H
 

@@ -89,6 +89,7 @@ for action in restore verify plan; do
 done
 refused_planned 64 "bmr.target=auto bmr.image=http:/h/x,htp://h/x"
 refused_planned 64 "bmr.target=auto bmr.config=htp://h/x"
+refused_planned 64 "bmr.target=auto bmr.image=$img bmr.base=htp://h/x"
 refused_planned 64 "bmr.target=auto bmr.image=$img bmr.report=htp://h/x"
 capture="bmr.action=capture bmr.target=auto bmr.image"
 for orders in "$capture=$WORK/new bmr.compress=zip" "$capture=disk:LABEL=a/x" "$capture=htp://h/x" \

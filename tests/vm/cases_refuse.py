@@ -113,6 +113,17 @@ def unknown_parameter(lab):
            more=("bmr.verfiy=full",))
 
 
+@case("refuse-unknown-protocol")
+def unknown_protocol(lab):
+    """Said at once: not after a network, of which this machine has none."""
+    disk = lab.target(SMALL)
+    with unchanged(disk), lab.live("live", order("htp://10.0.2.2/x.img"), network=None,
+                                   disks=[Disk(disk, serial="T1")]) as vm:
+        expect_failed(vm, EXIT_USAGE, "htp")
+        check("without a network" not in vm.text(), "a network was waited for")
+        vm.wait_off(60)
+
+
 @case("refuse-in-use", limit=300, needs=("bmr",))
 def in_use(lab):
     """`bmr restore` in a running Debian, onto the very disks that Debian lives on."""
