@@ -90,7 +90,6 @@ static bool not_fitted(const struct run *run, const struct bmr_chunk *c)
 static int compare_chunk(struct run *run, const uint8_t *disk, const struct bmr_chunk *c,
                          size_t len, struct bmr_err *e)
 {
-	uint64_t size = run->v->target->size;
 	size_t at = bmr_first_difference(disk, c->data, len);
 	uint64_t where = c->offset + at;
 	bool same = at == c->len;
@@ -101,7 +100,7 @@ static int compare_chunk(struct run *run, const uint8_t *disk, const struct bmr_
 		same = is_fitted(run, disk, c, len);
 	if (same)
 		return 0;
-	if (where < size && size - where <= BMR_TABLE_TAIL_MOST)
+	if (bmr_table_in_tail(where, run->v->target->size))
 		return keep_for_the_end(run, where);
 	return found_difference(run, where, e);
 }

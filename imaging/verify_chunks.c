@@ -41,9 +41,7 @@ struct run {
 	uint64_t failed_at;
 	struct bmr_err err; /* of the lowest unit that failed */
 	uint64_t tail;      /* where the backup of a fitted table begins; UINT64_MAX: none */
-	bool last_differs;
-	struct bmr_wrong_chunk
-		last; /* the last chunk, if it differs: such a backup may lie in it */
+	struct bmr_verify_list in_tail; /* what differs only where such a backup may lie */
 	struct bmr_verify_chunks_result *result;
 };
 
@@ -79,22 +77,26 @@ static void found(struct run *r, struct bmr_verify_list *list, uint32_t chunk, u
 {
 	struct bmr_wrong_chunk wrong = {.chunk = chunk, .offset = offset};
 
-	snprintf(wrong.reason, sizeof wrong.reason, "%s", reason);
+	snprintf(wrong.reason, sizeof wrong.reason, "%.*s", (int)sizeof wrong.reason - 1, reason);
 	pthread_mutex_lock(&r->lock);
-	if (list == &r->result->differing && chunk == r->chunks - 1) {
-		r->last_differs = true;
-		r->last = wrong;
-	} else {
-		keep(list, &wrong);
-	}
+	keep(list, &wrong);
 	pthread_mutex_unlock(&r->lock);
 }
 
-/* All threads have ended. */
-static void sort_out_last(struct run *r)
+/* Another worker may be at chunk 0 still: what a backup explains is sorted out in the end. */
+static void found_differing(struct run *r, uint32_t chunk, uint64_t offset, const char *reason)
 {
-	if (r->last_differs && r->last.offset < r->tail)
-		keep(&r->result->differing, &r->last);
+	bool later = bmr_table_in_tail(offset, r->v->target->size);
+
+	found(r, later ? &r->in_tail : &r->result->differing, chunk, offset, reason);
+}
+
+/* All threads have ended. */
+static void sort_out_tail(struct run *r)
+{
+	for (unsigned i = 0; i < r->in_tail.named; i++)
+		if (r->in_tail.chunks[i].offset < r->tail)
+			keep(&r->result->differing, &r->in_tail.chunks[i]);
 }
 
 static uint64_t offset_of(const struct run *r, uint32_t chunk)
@@ -154,13 +156,13 @@ static int check_run(struct worker *w, const struct bmr_manifest_entry *entry, s
 
 /* --- the disk --- */
 
-/* Does it still matter where exactly a chunk differs? */
-static bool will_be_named(struct run *r, uint32_t chunk)
+/* Does it still matter where exactly a chunk of len bytes differs? */
+static bool will_be_named(struct run *r, uint32_t chunk, uint32_t len)
 {
 	const struct bmr_verify_list *list = &r->result->differing;
 	bool named;
 
-	if (chunk == r->chunks - 1)
+	if (bmr_table_in_tail(offset_of(r, chunk) + len - 1, r->v->target->size))
 		return true;
 	pthread_mutex_lock(&r->lock);
 	named = list->named < BMR_VERIFY_NAMED || chunk < list->chunks[list->named - 1].chunk;
@@ -179,13 +181,13 @@ static int found_difference(struct worker *w, uint32_t chunk, const struct bmr_c
 	if (place->kind == BMR_CHUNK_ZERO) {
 		while (at < len && w->disk[at] == 0)
 			at++;
-	} else if (will_be_named(r, chunk)) {
+	} else if (will_be_named(r, chunk, len)) {
 		if (bmr_chunk_reader_get(w->reader, place, len, &data, NULL, e) == 0)
 			at = bmr_first_difference(w->disk, data, len) % len;
 		else if (found_bad(r, chunk, e) < 0)
 			return -1;
 	}
-	found(r, &r->result->differing, chunk, offset_of(r, chunk) + at, "its content is another");
+	found_differing(r, chunk, offset_of(r, chunk) + at, "its content is another");
 	return 0;
 }
 
@@ -250,7 +252,7 @@ static int check_disk_chunk(struct worker *w, uint32_t chunk, struct bmr_err *e)
 	}
 	count(r, &r->result->checked, len);
 	if (read_disk(w, chunk, len, e) < 0) {
-		found(r, &r->result->differing, chunk, offset_of(r, chunk), e->msg);
+		found_differing(r, chunk, offset_of(r, chunk), e->msg);
 		return 0;
 	}
 	bmr_lap(bmr_stages_of(r->v->progress), BMR_STAGE_READ, &since);
@@ -401,7 +403,7 @@ static int run_workers(struct run *r, struct bmr_err *e)
 		pthread_join(threads[i], NULL);
 	for (unsigned i = 0; i < BMR_WORKERS_MAX; i++)
 		clear_worker(&workers[i]);
-	sort_out_last(r);
+	sort_out_tail(r);
 	if (!r->failed)
 		return 0;
 	*e = r->err;

@@ -228,6 +228,11 @@ bool bmr_table_has_tail(struct bmr_target *target, const struct bmr_table_fit *f
 	       memcmp(buffer, fit->tail, fit->tail_len) == 0;
 }
 
+bool bmr_table_in_tail(uint64_t at, uint64_t disk_size)
+{
+	return at < disk_size && disk_size - at <= BMR_TABLE_TAIL_MOST;
+}
+
 bool bmr_table_can_fit(const uint8_t *image, size_t len, uint64_t disk_size)
 {
 	struct bmr_table_fit fit;

@@ -48,6 +48,10 @@ bool bmr_table_has_tail(struct bmr_target *target, const struct bmr_table_fit *f
 bool bmr_table_was_fitted(struct bmr_target *target, const uint8_t *disk, const uint8_t *image,
                           size_t len, uint64_t *tail);
 
+/* May the byte at `at` of a disk of disk_size bytes lie in such a backup?  No more than two chunks of a
+ * MiB or more have such bytes. */
+bool bmr_table_in_tail(uint64_t at, uint64_t disk_size);
+
 /* Has an image, that begins with len bytes (its chunk 0), a table that a disk of disk_size bytes can
  * have only in another form? */
 bool bmr_table_can_fit(const uint8_t *image, size_t len, uint64_t disk_size);

@@ -163,19 +163,21 @@ def test_table_alone():
     disk.unlink()
 
 
-def test_few_sectors_more():
-    """The new backup lies on the old one: that the last chunk is another is no damage, but all else is."""
-    disk = new_disk("few", 60)
-    table(disk, f"start=2048, size={20 * 2048}\n")
-    capture(disk)
+def few_sectors_more(end, more):
+    """A disk of `end` bytes, and one with `more` sectors behind that."""
+    disk = FOLDER / "few"
     few = FOLDER / "few-more"
+    with open(disk, "wb") as f:
+        f.truncate(end)
+    table(disk, f"start=2048, size={18 * 2048}\n")
+    capture(disk)
     for image in (IMAGE, disk):
-        few.write_bytes(b"\xa5" * (60 * MIB + 8 * SECTOR))
+        few.write_bytes(b"\xa5" * (end + more * SECTOR))
         restore(image, few, "--grow=table")
         check_gpt(few)
         run(BMR, "verify", image, few)
         with open(few, "r+b") as f:
-            f.seek(60 * MIB - 100 * SECTOR)
+            f.seek(end - 100 * SECTOR)
             f.write(b"\xa5")
         if run(BMR, "verify", image, few, check=False).returncode != 74:
             fail(f"{image}: damage before the backup is not seen")
@@ -183,6 +185,13 @@ def test_few_sectors_more():
         run(BMR, "verify", image, few)
     few.unlink()
     disk.unlink()
+
+
+def test_few_sectors_more():
+    """The new backup lies on the old one: that the last chunk is another is no damage, but all else is.
+    Where the last chunk is shorter than what they share, that goes for the one before it too."""
+    few_sectors_more(60 * MIB, 8)
+    few_sectors_more(20 * MIB + 8 * SECTOR, 16)
 
 
 def test_order_and_file():
