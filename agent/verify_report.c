@@ -6,6 +6,7 @@
 
 #include "agent/info.h"
 #include "agent/job.h"
+#include "agent/job_internal.h"
 #include "agent/json.h"
 #include "agent/screen.h"
 #include "agent/stats.h"
@@ -90,11 +91,11 @@ static void add_list(const struct bmr_verify_report *r, const char *name,
 	bmr_json_close(j, '}');
 }
 
-static const char *result_name(enum bmr_errc code)
+static const char *result_name(const struct bmr_verify_report *r, enum bmr_errc code)
 {
 	switch (code) {
 	case BMR_E_NONE:
-		return "good";
+		return r->target || bmr_job_can_tell(r->job) ? "good" : "no checksum";
 	case BMR_E_TARGET:
 		return "disk differs";
 	default:
@@ -122,7 +123,7 @@ void bmr_verify_report_json(const struct bmr_verify_report *r, const struct bmr_
 	char digest[BMR_DIGEST_TEXT_SIZE];
 
 	bmr_json_open(&j, NULL, '{');
-	bmr_json_text(&j, "result", result_name(verdict->code));
+	bmr_json_text(&j, "result", result_name(r, verdict->code));
 	bmr_json_number(&j, "exit", verdict->code ? (uint64_t)bmr_err_exit_code(verdict->code) : 0);
 	if (verdict->code)
 		bmr_json_text(&j, "reason", verdict->msg);

@@ -169,6 +169,17 @@ flip other 3000000
 run 74 verify --json disk.gz other
 json 'd["differing"]["count"] == 1 and d["differing"]["chunks"][0]["byte"] == 3000000'
 
+# What nothing guards is not called good, but for what it was compared with.
+run 0 verify --json disk
+json 'd["result"] == "no checksum" and d["exit"] == 0 and "reason" not in d'
+says "was read to its end; it has no checksum"
+run 0 verify --json --sha256="$(sha256sum disk | cut -d ' ' -f 1)" disk
+json 'd["result"] == "good"'
+cp disk other
+run 0 verify --json disk other
+json 'd["result"] == "good"'
+echo "verify of other formats, and of what has no checksum"
+
 # --- figures ---
 
 run 0 verify --stats=csv image.zst
