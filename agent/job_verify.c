@@ -177,14 +177,21 @@ static int verify_chain(struct bmr_job *job, struct bmr_verify_report *r, struct
 	return rc;
 }
 
-static int check_size(const struct bmr_verify_report *r, struct bmr_err *e)
+/* A disk that is too small differs from where it ends: what comes before need not be read. */
+static bool disk_ends(const struct bmr_manifest *m, struct bmr_verify_report *r)
 {
+	struct bmr_verify_list *list = &r->found.differing;
+	struct bmr_wrong_chunk *first = &list->chunks[0];
+
 	if (!r->target || r->target->size >= r->size)
-		return 0;
-	return bmr_err_set(e, BMR_E_TARGET, 0,
-	                   "'%s' does not hold the image: it has %" PRIu64
-	                   " bytes, and the image %" PRIu64,
-	                   r->target->path, r->target->size, r->size);
+		return false;
+	first->chunk = (uint32_t)(r->target->size / r->chunk_size);
+	first->offset = r->target->size;
+	snprintf(first->reason, sizeof first->reason, "the disk ends at byte %" PRIu64,
+	         r->target->size);
+	list->named = 1;
+	list->count = bmr_manifest_chunks(m) - first->chunk;
+	return true;
 }
 
 /* The manifest's word for it: what it says of the chunks is proven, of all together it is not. */
@@ -216,9 +223,9 @@ static int verify_bmr(struct bmr_job *job, struct bmr_verify_report *r, struct b
 	r->size = m->head.disk_size;
 	r->chunk_size = m->head.chunk_size;
 	r->sha256 = m->has_sha256 ? &m->sha256 : NULL;
-	if (check_sha256(job, e) < 0 || check_size(r, e) < 0)
+	if (check_sha256(job, e) < 0)
 		return -1;
-	return level == BMR_LEVEL_SIZES ? 0 : verify_chain(job, r, e);
+	return disk_ends(m, r) || level == BMR_LEVEL_SIZES ? 0 : verify_chain(job, r, e);
 }
 
 /* --- both --- */

@@ -62,6 +62,11 @@ int bmr_verify_report_judge(const struct bmr_verify_report *r, struct bmr_err *e
 		                   ") of the disk",
 		                   bad->count, chunk_count(r), bad->chunks[0].offset,
 		                   bad->chunks[0].offset / r->sector);
+	if (r->target && r->target->size < r->size)
+		return bmr_err_set(e, BMR_E_TARGET, 0,
+		                   "'%s' does not hold the image: it has %" PRIu64
+		                   " bytes, and the image %" PRIu64,
+		                   r->target->path, r->target->size, r->size);
 	if (differing->count > 0)
 		return bmr_err_set(e, BMR_E_TARGET, 0,
 		                   "'%s' does not hold the image: %" PRIu64 " of %" PRIu64

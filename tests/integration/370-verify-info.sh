@@ -154,11 +154,19 @@ json '[c["byte"] for c in d["differing"]["chunks"]] == [3000000, 9000123]'
 json '[c["sector"] for c in d["differing"]["chunks"]] == [3000000 // 512, 9000123 // 512]'
 says "disk: chunk 2, sectors 4096-6143, wrong from 5859: "
 says "'other' does not hold the image: 2 of 16 MiB differ, the first at byte 3000000 (sector 5859)"
-truncate -s 15M other
-run 74 verify image.zst other
-says "it has 15728640 bytes, and the image 16777216"
 run 74 verify image.zst absent
 echo "verify: what a disk has another, by byte and sector; unused chunks do not count"
+
+# A disk that is too small differs from its end on, whatever the format and the level.
+head -c 14680576 disk >small
+for order in image.zst "--level=sizes image.zst" "--level=manifest image.zst" disk.gz disk; do
+	# shellcheck disable=SC2086 # words
+	json_failed 74 "disk differs" $order small
+	says "'small' does not hold the image: it has 14680576 bytes, and the image 16777216"
+	json 'd["target"] == "small" and d["bytes"] == 16 << 20 and d["differing"]["count"] == 2'
+	json '[(c["chunk"], c["byte"]) for c in d["differing"]["chunks"]] == [(14, 14680576)]'
+done
+echo "verify: a disk that is too small, by JSON and by text"
 
 # --- other formats ---
 
