@@ -110,10 +110,11 @@ static const char *result_name(const struct bmr_verify_report *r, enum bmr_errc 
 
 void bmr_verify_report_failed(const struct bmr_err *err, struct bmr_log *log, FILE *out)
 {
-	struct bmr_json j = {.out = out, .log = log};
+	struct bmr_json j = {.out = out};
 
 	bmr_json_open(&j, NULL, '{');
 	bmr_json_text(&j, "result", err->code == BMR_E_DATA ? "image bad" : "failed");
+	j.log = log; /* the result is ours, whatever the secrets are */
 	bmr_json_number(&j, "exit", (uint64_t)bmr_err_exit_code(err->code));
 	bmr_json_text(&j, "reason", err->msg);
 	bmr_json_close(&j, '}');

@@ -110,6 +110,9 @@ json_failed 65 "image bad" --sha256="$(printf x | sha256sum | cut -d ' ' -f 1)" 
 json_failed 69 failed absent.zst
 json_failed 74 failed image.zst absent
 json_failed 64 failed htp://h/x
+printf 'user=u\npassword=failed\n' >credentials
+chmod 600 credentials
+json_failed 69 failed --credentials=credentials absent.zst
 echo "verify --json: an object for every end"
 
 echo "verify: all bad chunks of an image, named by sector; cut; another digest"
