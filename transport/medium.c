@@ -54,7 +54,8 @@ static int visit_tag(void *ctx, const struct medium *m, const char *value, struc
 	return 0;
 }
 
-/* A disk may appear late: USB takes seconds.  Hence BMR_E_NET, which is tried again. */
+/* A disk may appear late: USB takes seconds.  Hence BMR_E_NET, which is tried again until the
+ * time-out, whatever the number of retries (place.c). */
 static int find_disk(const struct bmr_place *place, struct wanted *w, struct bmr_err *e)
 {
 	struct tag_search search = {.url = place->url, .wanted = w};

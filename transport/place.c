@@ -7,12 +7,21 @@
 /* A third of the time-out leaves room for a second and third try; 15 s make the first notice of a
  * dead server come soon even if the time-out is long. */
 #define LONGEST_STALL_MS 15000
+#define NO_LIMIT INT32_MAX
 
-static void set_defaults(struct bmr_source_options *o)
+/* To wait for a disk is not to try a connection again: the time-out alone ends it. */
+static bool is_waited_for(enum bmr_url_scheme scheme)
+{
+	return scheme == BMR_URL_DISK || scheme == BMR_URL_CDROM;
+}
+
+static void set_defaults(struct bmr_source_options *o, enum bmr_url_scheme scheme)
 {
 	if (o->timeout_ms == 0)
 		o->timeout_ms = DEFAULT_TIMEOUT_MS;
-	if (o->retries == 0)
+	if (is_waited_for(scheme))
+		o->retries = NO_LIMIT;
+	else if (o->retries == 0)
 		o->retries = DEFAULT_RETRIES;
 	else if (o->retries == BMR_SOURCE_NO_RETRIES)
 		o->retries = 0;
@@ -47,7 +56,7 @@ void bmr_place_fill(struct bmr_place *place, const struct bmr_url *url,
 {
 	if (given)
 		*own = *given;
-	set_defaults(own);
+	set_defaults(own, url->scheme);
 	place->url = url;
 	place->options = own;
 	place->stall_ms = stall_of(own->timeout_ms);

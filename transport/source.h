@@ -37,7 +37,7 @@ struct bmr_source_options {
 	struct bmr_credentials credentials;
 	unsigned timeout_ms; /* give up after so long without a byte; default 50,000 */
 	unsigned retries;    /* and after so many further tries in a row; default 100; not even one:
-			     BMR_SOURCE_NO_RETRIES */
+			     BMR_SOURCE_NO_RETRIES; disk: and cdrom: wait for timeout_ms anyway */
 	uint64_t rate;       /* at most so many bytes a second; 0: no limit */
 	const char *ca_file; /* PEM file of the only CAs trusted for https */
 	const char *netrc_file; /* for http and ftp, see curl(1) */

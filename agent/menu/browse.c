@@ -61,7 +61,8 @@ static const char *kind_of(struct bmr_menu *m, const char *folder, const char *n
 	bmr_job_source_options(m->session, &options);
 	options.log = NULL;
 	options.timeout_ms = LOOK_TIMEOUT_MS;
-	options.retries = 1;
+	if (options.retries != BMR_SOURCE_NO_RETRIES)
+		options.retries = 1;
 	options.rate = 0;
 	if (bmr_list_join(folder, name, false, &url, &ignored) == 0 &&
 	    bmr_source_open(url, &options, &source, &ignored) == 0)

@@ -19,4 +19,15 @@ tries() {
 tries 0 "1 try"
 tries 1 "2 tries"
 tries 2 "3 tries"
+
+# No connection, but a disk that may still appear: the time-out alone counts.
+for url in disk:UUID=0123-4567/image disk:LABEL=no-such-disk/image; do
+	for retries in 0 1; do
+		run 69 info "--retries=$retries" --timeout=1 "$url"
+		says "gave up after"
+		again=$(grep -c 'trying again' "$WORK/err") || true
+		[ "$again" -ge 2 ] || fail "$url, --retries=$retries: not waited for"
+	done
+done
+echo "a disk is waited for"
 done_ok

@@ -33,6 +33,7 @@ struct plan {
 	bool stream;
 	int stop_fd;      /* of the options */
 	unsigned retries; /* likewise; 0: 3 */
+	const char *url;  /* NULL: of http */
 
 	atomic_uint opens;
 	atomic_uint closes;
@@ -138,7 +139,8 @@ static int open_fake(struct plan *plan, struct bmr_source **out, struct bmr_err 
 	if (plan->really == 0)
 		plan->really = plan->size;
 	snprintf(name, sizeof name, "%p", (void *)plan);
-	return bmr_source_open_ops(&fake_ops, "http://h/x", &options, out, e);
+	return bmr_source_open_ops(&fake_ops, plan->url ? plan->url : "http://h/x", &options, out,
+	                           e);
 }
 
 static void expect_bytes(const unsigned char *buf, size_t len, uint64_t off)
@@ -207,6 +209,24 @@ static void test_number_of_tries(void **state)
 		assert_int_equal(open_fake(&plan, &s, &e), -1);
 		assert_int_equal(e.code, BMR_E_NET);
 		assert_int_equal(plan.opens, tries[i].opens);
+	}
+}
+
+/* A disk that appears late is waited for, also where no connection is to be tried again. */
+static void test_a_disk_is_waited_for(void **state)
+{
+	static const char *const urls[] = {"disk:UUID=1/x", "cdrom:/x"};
+	static const unsigned retries[] = {BMR_SOURCE_NO_RETRIES, 1};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof urls / sizeof *urls; i++) {
+		struct plan plan = {.fail_opens = 2, .retries = retries[i], .url = urls[i]};
+		struct bmr_source *s;
+		struct bmr_err e;
+
+		assert_int_equal(open_fake(&plan, &s, &e), 0);
+		assert_int_equal(plan.opens, 3);
+		close_and_count(s, &plan);
 	}
 }
 
@@ -420,6 +440,7 @@ int main(void)
 		cmocka_unit_test(test_ranges),
 		cmocka_unit_test(test_opening_is_tried_again),
 		cmocka_unit_test(test_number_of_tries),
+		cmocka_unit_test(test_a_disk_is_waited_for),
 		cmocka_unit_test(test_a_no_is_not_tried_again),
 		cmocka_unit_test(test_resumes_where_it_was_cut),
 		cmocka_unit_test(test_gives_up_without_progress),
