@@ -51,13 +51,19 @@ static const char *find_colon(const char *text, size_t len)
 	return at < len ? memchr(text + at, ':', len - at) : NULL;
 }
 
-/* ":8080/" */
+/* "?name=value": what else stands behind a '?' is as likely of a password. */
+static bool is_query(const char *text)
+{
+	return *text == '?' && text[strcspn(text, "=@")] == '=';
+}
+
+/* ":8080/", or ":8080?name=value" where no path is needed. */
 static bool is_port(const char *digits)
 {
 	size_t len = strspn(digits, "0123456789");
 
-	return len > 0 && len <= PORT_DIGITS_MOST && digits[len] == '/' &&
-	       atol(digits) <= PORT_MOST;
+	return len > 0 && len <= PORT_DIGITS_MOST &&
+	       (digits[len] == '/' || is_query(digits + len)) && atol(digits) <= PORT_MOST;
 }
 
 /* text: behind "://" */
