@@ -273,8 +273,8 @@ static int read_url(struct bmr_report *r, const char *url, struct bmr_err *e)
 	if (parse_url(r, url))
 		return 0;
 	return bmr_err_set(e, BMR_E_USAGE, 0,
-	                   "reports can go to http://, https:// or syslog://host[:port], "
-	                   "not to '%s'",
+	                   "'%s' is no place for reports: they go to http://, https:// or "
+	                   "syslog://host[:port]",
 	                   url);
 }
 

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/login.h"
 #include "base/text.h"
 
 static const struct {
@@ -17,6 +18,16 @@ static const struct {
 	[BMR_E_STOPPED] = {"stopped", 75}, [BMR_E_REFUSED] = {"refused", 77},
 };
 
+/* A user's word is quoted wherever it is wrong, and may be a URL wherever it stands. */
+static void clean(char *text, size_t size)
+{
+	char copy[sizeof((struct bmr_err *)0)->msg];
+
+	bmr_text_clean(text);
+	snprintf(copy, sizeof copy, "%s", text);
+	bmr_login_hide(copy, text, size);
+}
+
 int bmr_err_vset(struct bmr_err *e, enum bmr_errc code, int sys, const char *fmt, va_list ap)
 {
 	char reason[128];
@@ -24,13 +35,13 @@ int bmr_err_vset(struct bmr_err *e, enum bmr_errc code, int sys, const char *fmt
 	e->code = code;
 	e->sys = sys;
 	vsnprintf(e->msg, sizeof e->msg, fmt, ap);
+	clean(e->msg, sizeof e->msg);
 	if (sys) {
 		const char *text = strerror_r(sys, reason, sizeof reason);
 		size_t used = strlen(e->msg);
 
 		snprintf(e->msg + used, sizeof e->msg - used, ": %s", text);
 	}
-	bmr_text_clean(e->msg);
 	return -1;
 }
 
@@ -57,7 +68,7 @@ int bmr_err_while(struct bmr_err *e, const char *fmt, ...)
 	va_start(ap, fmt);
 	vsnprintf(e->msg + used, sizeof e->msg - used, fmt, ap);
 	va_end(ap);
-	bmr_text_clean(e->msg + used);
+	clean(e->msg + used, sizeof e->msg - used);
 	return -1;
 }
 

@@ -4,6 +4,7 @@
 #include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "base/text.h"
 
@@ -66,7 +67,7 @@ static bool is_port(const char *digits)
 	       (digits[len] == '/' || is_query(digits + len)) && atol(digits) <= PORT_MOST;
 }
 
-/* text: behind "://" */
+/* text: an authority and what follows it */
 static bool find_in_url(const char *text, struct bmr_login *login)
 {
 	size_t len = strcspn(text, ENDS_AUTHORITY);
@@ -86,10 +87,35 @@ static bool find_in_url(const char *text, struct bmr_login *login)
 	return login->end != NULL;
 }
 
+/* Does the name of a server's scheme end here? */
+static bool ends_scheme(const char *text, const char *end)
+{
+	static const char *const servers[] = {"http", "https", "ftp", "nfs", "smb", "syslog"};
+	size_t len = 0;
+
+	while (len < (size_t)(end - text) && isalnum((unsigned char)end[-1 - (ptrdiff_t)len]))
+		len++;
+	for (size_t i = 0; i < sizeof servers / sizeof *servers; i++)
+		if (strlen(servers[i]) == len && strncasecmp(servers[i], end - len, len) == 0)
+			return true;
+	return false;
+}
+
+/* Behind the next "://", or behind a ":/" that was meant as one. */
+static const char *find_authority(const char *text)
+{
+	for (const char *at = strstr(text, ":/"); at; at = strstr(at + 1, ":/")) {
+		if (at[2] == '/')
+			return at + 3;
+		if (ends_scheme(text, at))
+			return at + 2;
+	}
+	return NULL;
+}
+
 bool bmr_login_find(const char *text, struct bmr_login *login)
 {
-	while ((text = strstr(text, "://")) != NULL) {
-		text += strlen("://");
+	while ((text = find_authority(text)) != NULL) {
 		if (find_in_url(text, login))
 			return true;
 	}

@@ -4,7 +4,7 @@
  * RFC 3986, 3.2.1 has "scheme://user:password@host".  A password with a '/', '?' or '#' as it is, or
  * with a ',' in a list of URLs, seems to end before its '@'; it is found here all the same: what stands
  * behind the first ':' is no port, and an '@' comes later.  A path may hold an '@' where there is no
- * password.
+ * password.  "http:/user:password@host", with a slash too few, is found as well.
  */
 #ifndef BMR_BASE_LOGIN_H
 #define BMR_BASE_LOGIN_H

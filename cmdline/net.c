@@ -8,9 +8,11 @@
 #include <sys/socket.h>
 
 #include "base/err.h"
+#include "base/login.h"
 #include "cmdline/ip.h"
 #include "cmdline/net_internal.h"
 
+#define VALUE_SHOWN 101
 #define COUNT(array) (sizeof(array) / sizeof(array)[0])
 #define TIMEOUT(field) offsetof(struct bmr_net_params, timeouts.field)
 
@@ -48,13 +50,15 @@ bool bmr_net_wanted(const struct bmr_net_params *n)
 
 int bmr_net_refuse(struct bmr_err *e, const char *name, const char *value, const char *fmt, ...)
 {
+	char shown[VALUE_SHOWN];
 	char reason[256];
 	va_list ap;
 
 	va_start(ap, fmt);
 	vsnprintf(reason, sizeof reason, fmt, ap);
 	va_end(ap);
-	return bmr_err_set(e, BMR_E_USAGE, 0, "'%s=%.100s': %s", name, value, reason);
+	bmr_login_hide(value, shown, sizeof shown); /* before it is cut */
+	return bmr_err_set(e, BMR_E_USAGE, 0, "'%s=%s': %s", name, shown, reason);
 }
 
 bool bmr_fields_split(const char *value, struct bmr_fields *fields)
@@ -482,11 +486,21 @@ static int set_timeout(struct bmr_net_params *n, const struct bmr_net_timeout_na
 	return 1;
 }
 
+static int set_by_name(struct bmr_net_params *n, size_t i, const char *value, struct bmr_err *e)
+{
+	struct bmr_login login;
+
+	/* It would be taken apart, and a piece of the password be shown. */
+	if (bmr_login_find(value, &login))
+		return bmr_net_refuse(e, setters[i].name, value, "a URL has no place here");
+	return setters[i].set(n, setters[i].name, value, e) < 0 ? -1 : 1;
+}
+
 int bmr_net_set(struct bmr_net_params *n, const char *name, const char *value, struct bmr_err *e)
 {
 	for (size_t i = 0; i < COUNT(setters); i++)
 		if (strcmp(setters[i].name, name) == 0)
-			return setters[i].set(n, name, value ? value : "", e) < 0 ? -1 : 1;
+			return set_by_name(n, i, value ? value : "", e);
 	for (size_t i = 0; i < BMR_NET_TIMEOUTS; i++)
 		if (strcmp(bmr_net_timeout_names[i].name, name) == 0)
 			return set_timeout(n, &bmr_net_timeout_names[i], value ? value : "", e);

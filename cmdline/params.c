@@ -11,6 +11,7 @@
 #include "base/err.h"
 #include "base/size.h"
 #include "cmdline/ip.h"
+#include "cmdline/net_internal.h"
 #include "cmdline/params_internal.h"
 
 #define LENGTH(array) (sizeof(array) / sizeof(array)[0])
@@ -213,8 +214,10 @@ int bmr_params_unknown(const char *name, struct bmr_err *e)
 
 static int refuse(size_t i, const char *value, const char *expected, struct bmr_err *e)
 {
-	return bmr_err_set(e, BMR_E_USAGE, 0, "'bmr.%s=%.100s': it is %s", table[i].name, value,
-	                   expected);
+	char name[NAME_SHOWN];
+
+	snprintf(name, sizeof name, "bmr.%s", table[i].name);
+	return bmr_net_refuse(e, name, value, "it is %s", expected);
 }
 
 static bool is_printable(const char *text)

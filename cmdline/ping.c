@@ -8,6 +8,7 @@
 
 #include "base/cleanup.h"
 #include "base/err.h"
+#include "cmdline/net_internal.h"
 #include "cmdline/params_internal.h"
 
 enum ping {
@@ -142,8 +143,7 @@ static bool is_on(const struct mapping *m, enum ping name)
 
 static int refuse(const struct mapping *m, enum ping name, const char *expected)
 {
-	return bmr_err_set(m->e, BMR_E_USAGE, 0, "'%s=%.100s': it is %s", names[name].name,
-	                   get(m, name), expected);
+	return bmr_net_refuse(m->e, names[name].name, get(m, name), "it is %s", expected);
 }
 
 static int fill(const struct mapping *m, const char *name, const char *value)

@@ -4,6 +4,7 @@
 
 #include "base/cleanup.h"
 #include "base/err.h"
+#include "base/login.h"
 #include "base/size.h"
 
 #include <stdio.h>
@@ -169,11 +170,14 @@ static int parse_all(char *text, struct bmr_hints *hints, struct bmr_err *e)
 
 int bmr_hints_parse(const char *text, struct bmr_hints *hints, struct bmr_err *e)
 {
-	AUTO_FREE char *copy = strdup(text);
+	size_t size = 2 * strlen(text) + 4;
+	AUTO_FREE char *copy = malloc(size);
 
 	*hints = (struct bmr_hints){.size_high = UINT64_MAX};
 	if (!copy)
 		return bmr_err_nomem(e, "the target hints");
+	/* A URL is no hint; its password must go before a ',' in it is taken for an end. */
+	bmr_login_hide(text, copy, size);
 	if (parse_all(copy, hints, e) == 0)
 		return 0;
 	bmr_hints_clear(hints);

@@ -339,6 +339,16 @@ class Test:
                          codes=(64,), expect=hint)
             self.run("unescaped, proxy, plan", "agent", "--plan", codes=(0, 64),
                      *[f"--cmdline=bmr.image=/x bmr.target=auto bmr.proxy=http://{login}@{HOST}:1"])
+            for name in ("bmr.target", "bmr.finish", "bmr.sha256", "bmr.hostname", "ip",
+                         f"bmr.http://{login}@{HOST} bmr.imge"):
+                for value in (url, url.replace("//", "/", 1)):
+                    self.run(f"unescaped, as {name[:12]}", "agent", "--plan", codes=(64,),
+                             *[f'--cmdline=bmr.image=/x bmr.target=serial=none "{name}={value}"'])
+            for command in (("restore", raw, "x", "--credentials"), ("restore", raw, "x", "--hostname"),
+                            ("capture", raw, "x", "--compress"), ("sign", raw, "--key"),
+                            ("sign", raw, f"--key={raw}", "--series"), ("restore", raw, "x", "--stats"),
+                            ("disks", "--target")):
+                self.run(f"unescaped, as {command[-1]}", *command[:-1], f"{command[-1]}={url}", codes=(64,))
             self.run("unescaped, in the wrong place", "restore", raw, url, codes=(64, 74))
             self.run("unescaped, one too many", "restore", raw, "disk", url, codes=(64,))
             self.run("unescaped, no option", "restore", f"--imgae={url}", raw, "disk", codes=(64,))

@@ -42,6 +42,18 @@ static void test_control_characters(void **state)
 	assert_non_null(strstr(e.msg, "reading '?'"));
 }
 
+static void test_passwords(void **state)
+{
+	struct bmr_err e;
+
+	(void)state;
+	bmr_err_set(&e, BMR_E_USAGE, ENOENT, "cannot read '%s'", "http://u:se/cret@h/x");
+	assert_string_equal(e.msg, "cannot read 'http://u:***@h/x': No such file or directory");
+	bmr_err_while(&e, "reading '%s'", "smb:/u:secret@h/x");
+	assert_non_null(
+		strstr(e.msg, "h/x': No such file or directory; while reading 'smb:/u:***@h/x'"));
+}
+
 static void test_too_long(void **state)
 {
 	char name[2 * sizeof(((struct bmr_err *)0)->msg)];
@@ -86,9 +98,8 @@ static void test_codes(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_set),
-		cmocka_unit_test(test_control_characters),
-		cmocka_unit_test(test_too_long),
+		cmocka_unit_test(test_set),       cmocka_unit_test(test_control_characters),
+		cmocka_unit_test(test_passwords), cmocka_unit_test(test_too_long),
 		cmocka_unit_test(test_codes),
 	};
 

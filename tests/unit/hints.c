@@ -111,6 +111,12 @@ static void test_wrong(void **state)
 		{"dev=/dev/", "'dev=' is not the name"},
 		{"dev=/dev/disk/by-id/x", "use serial=, wwn= or path="},
 		{"dev=/etc/passwd", "is not the name"},
+		{"http://u:se/cret@h/x", "'http://u:***@h/x' is unknown"},
+		{"http:/u:se,cret@h/x", "'http:/u:***@h/x' is unknown"},
+		{"dev=http://u:secret@h/x", "http://u:***@h/x' is not the name"},
+		{"size=http://u:se,cret@h", "'size=http://u:***@h' is not like"},
+		{"http://u:secret@h=x", "'http://u:***@h=' is unknown"},
+		{"auto,http://u:@h,ftp://:@i", "'http://u:***@h' is unknown"},
 	};
 	struct bmr_hints h;
 
@@ -123,6 +129,7 @@ static void test_wrong(void **state)
 		assert_int_equal(e.code, BMR_E_USAGE);
 		if (!strstr(e.msg, wrong[i].says))
 			fail_msg("'%s': %s", wrong[i].text, e.msg);
+		assert_null(strstr(e.msg, "cret"));
 	}
 }
 

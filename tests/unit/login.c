@@ -52,6 +52,13 @@ static const struct {
 	{"http://u:80?secret@h/x?y=z", "http://u:***@h/x?y=z", true},
 	{"http://h/x,http://u:se,cret@h/x,smb://v:ot/her@i/s/y",
          "http://h/x,http://u:***@h/x,smb://v:***@i/s/y", true},
+	{"http:/u:secret@h/x", "http:/u:***@h/x", false},
+	{"bmr.image=NFS:/u:se/cret@h/x", "bmr.image=NFS:/u:***@h/x", true},
+	{"'syslog:/u:secret@h' and http://v:other@i", "'syslog:/u:***@i", true},
+	{"file:/a/b:c@d", NULL, false},
+	{"/a/xhttp:/b:c@d", NULL, false},
+	{":/b:c@d", NULL, false},
+	{"http:/h/b:c@d", NULL, false},
 	{"bmr.image=http://u:se/cret@h/x", "bmr.image=http://u:***@h/x", true},
 };
 

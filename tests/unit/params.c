@@ -142,6 +142,53 @@ static void secrets_stay_hidden(void **state)
 	}
 }
 
+/* A URL in the place of something else, with a password that is cut, or taken apart. */
+static void no_password_of_a_url(void **state)
+{
+	static const char *const names[] = {"bmr.finish",
+	                                    "bmr.sha256",
+	                                    "bmr.timeout",
+	                                    "bmr.retries",
+	                                    "bmr.rate",
+	                                    "bmr.http:",
+	                                    "ip",
+	                                    "nameserver",
+	                                    "ifname",
+	                                    "vlan",
+	                                    "bond",
+	                                    "rd.route",
+	                                    "BOOTIF",
+	                                    "bootdev",
+	                                    "rd.net.timeout.dhcp",
+	                                    "rd.bootif",
+	                                    "DHCP_Timeout",
+	                                    "AUTO",
+	                                    "coreos.inst.install_dev"};
+	static const char *const urls[] = {
+		"http://u:secret@h", "http:/u:secret@h,b",
+		"http://u:secret:se/cret,0123456789abcdef0123456789abcdef0123456789abcd"
+		"ef0123456789abcdef0123456789abcdef0123456789@h, x"};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+		for (size_t j = 0; j < sizeof urls / sizeof *urls; j++) {
+			struct bmr_params p;
+			struct bmr_err e = {0};
+			char line[200];
+
+			snprintf(line, sizeof line, "\"%s=%s\"", names[i], urls[j]);
+			bmr_params_init(&p);
+			if (bmr_params_parse_line(&p, line, &e) == 0 &&
+			    strcmp(names[i], "coreos.inst.install_dev") != 0)
+				fail_msg("accepted: %s", line);
+			if (strstr(e.msg, "cret") || strstr(e.msg, "cdef"))
+				fail_msg("%s: %s", line, e.msg);
+			bmr_params_clear(&p);
+		}
+	refused("bmr.finish=http://u:secret@h", "'bmr.finish=http://u:***@h'", "hold|kexec");
+	refused("ip=http:/u:secret@h", "'ip=http:/u:***@h'", "no place");
+}
+
 static void passwords_are_noticed(void **state)
 {
 	struct bmr_params p;
@@ -434,6 +481,7 @@ int main(void)
 		cmocka_unit_test(last_wins),
 		cmocka_unit_test(wrong_values),
 		cmocka_unit_test(secrets_stay_hidden),
+		cmocka_unit_test(no_password_of_a_url),
 		cmocka_unit_test(passwords_are_noticed),
 		cmocka_unit_test(cut_lines),
 		cmocka_unit_test(file),
