@@ -7,6 +7,7 @@ import hashlib
 import os
 import pty
 import random
+import socket
 import subprocess
 import sys
 import tempfile
@@ -20,6 +21,7 @@ from transport_case import need                     # noqa: E402
 
 BMR = os.environ["BMR"]
 SIZE = 4 << 20
+SOON = 3            # seconds; a list is waited for much longer
 ODD = "evil \x1b[2J\x07name.img"    # a name that would clear the screen
 
 
@@ -346,13 +348,31 @@ def refused(place):
     print("no terminal, none that can, none any more; stopped by a signal", flush=True)
 
 
+def stopped_listing(place):
+    """A signal ends it also while a server is asked for its list and says nothing."""
+    for address in ("smb://guest@127.0.0.1:{}/img/", "nfs://127.0.0.1/data/?nfsport={0}&mountport={0}"):
+        with socket.create_server(("127.0.0.1", 0)) as server, place.menu() as menu:
+            server.settimeout(SOON * 10)
+            menu.choose("Restore", "Main menu")
+            to_address(menu, address.format(server.getsockname()[1]))
+            with server.accept()[0]:
+                menu.read(0.3)
+                begun = time.monotonic()
+                menu.process.terminate()
+                code = menu.end()
+                took = time.monotonic() - begun
+            check(b"Asking for the list" in menu.all, "no list was asked for")
+            check(code == 75 and took < SOON, f"{address}: {code} after {took:.1f} s")
+    print("a list that does not come, stopped by a signal", flush=True)
+
+
 def main():
     need("nginx", "smbd", "smbpasswd")
     with tempfile.TemporaryDirectory(prefix="bmr-menu-") as folder:
         os.chmod(folder, 0o755)
         place = Place(folder)
         for part in (screens, wrong_input, restore, damaged, capture_and_verify, smb, http, resize,
-                     consoles, refused):
+                     consoles, refused, stopped_listing):
             part(place)
 
 
