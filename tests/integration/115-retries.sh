@@ -1,6 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-3.0-or-later
-# 115-retries - --retries=N tries again N times after the first try, and 0 not at all.
+# 115-retries - --retries=N tries again N times after the first try, and 0 not at all; what
+# is not a retry, and what is.
 . "${0%/*}/lib.sh"
 need python3
 
@@ -30,4 +31,43 @@ for url in disk:UUID=0123-4567/image disk:LABEL=no-such-disk/image; do
 	done
 done
 echo "a disk is waited for"
+
+# The manifest beside an image is asked for once more at most, and not where nothing is tried again.
+python3 - "$BMR" "$WORK" <<'END'
+import subprocess
+import sys
+import threading
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+bmr, folder = sys.argv[1:]
+asked = []
+
+
+class Handler(SimpleHTTPRequestHandler):
+    def __init__(self, *args):
+        super().__init__(*args, directory=folder)
+
+    def do_GET(self):
+        if self.path == "/image.manifest":
+            asked.append(self.path)     # and hang up
+        else:
+            super().do_GET()
+
+    def log_message(self, *_):
+        pass
+
+
+Path(folder, "image").write_bytes(bytes(510) + b"\x55\xaa" + bytes((1 << 20) - 512))
+server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+server.handle_error = lambda *_: None       # bmr hangs up where it has seen enough
+threading.Thread(target=server.serve_forever, daemon=True).start()
+for retries, times in ((0, 1), (1, 2), (100, 2)):
+    asked.clear()
+    subprocess.run([bmr, "verify", f"--retries={retries}", f"http://127.0.0.1:{server.server_port}/image"],
+                   capture_output=True, timeout=30, check=True)
+    if len(asked) != times:
+        sys.exit(f"FAILED: --retries={retries}: the manifest was asked for {len(asked)} times")
+    print(f"--retries={retries}: tries to get a manifest: {times}")
+END
 done_ok
