@@ -34,8 +34,8 @@ struct bmr_err {
 };
 
 /* Fill *e, replacing what it held.  If sys is not 0, ": strerror(sys)" is added.  Control
- * characters of the arguments (names from servers, disks) come out as '?', passwords of URLs (login.h)
- * as "***".  Returns -1. */
+ * characters of the arguments (names from servers, disks) come out as '?', passwords of URLs
+ * (login.h) as "***".  Returns -1. */
 int bmr_err_set(struct bmr_err *e, enum bmr_errc code, int sys, const char *fmt, ...)
 	__attribute__((format(printf, 4, 5)));
 
