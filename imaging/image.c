@@ -16,6 +16,7 @@
 #include "imaging/bmr/chunk_reader.h"
 #include "imaging/bmr/container.h"
 #include "imaging/codec/decode.h"
+#include "imaging/gzip_end.h"
 #include "imaging/bmr/load.h"
 #include "imaging/sign/signed.h"
 #include "transport/source.h"
@@ -63,6 +64,11 @@ static int read_head(struct bmr_source *source, enum bmr_format format, uint8_t 
 	return rc;
 }
 
+static bool can_jump(const struct bmr_source *source, const struct bmr_image *image)
+{
+	return bmr_source_seekable(source) && image->file_size != BMR_SOURCE_SIZE_UNKNOWN;
+}
+
 /* RFC 1952: the last four bytes are the size of the last member, modulo 2^32.  Of a file that was
  * cut they are any four bytes, so this is a hint and no more. */
 static int gzip_size(struct bmr_source *source, struct bmr_image *image, struct bmr_err *e)
@@ -87,12 +93,23 @@ static uint64_t complete_gzip_size(uint64_t modulo, uint64_t needed)
 	return size >= needed ? size : size + UINT32_MAX + 1;
 }
 
-/* A disk that is larger than the table on it knows.  The four bytes are believed where they cannot be
- * those of a member of many, or, once in 512 times, of a cut file. */
-static bool passes_table(const struct bmr_image *image, uint64_t modulo)
+/* Is the disk larger than the table on it knows?  The four bytes say so, but not of a cut file, of
+ * which they are whole sectors once in 512 times, nor of one of many members. */
+static int passes_table(struct bmr_source *source, const struct bmr_image *image, uint64_t modulo,
+                        bool *passes, struct bmr_err *e)
 {
-	return image->format == BMR_FORMAT_GZIP && modulo > image->layout.needed &&
-	       modulo % 512 == 0;
+	uint64_t needed = image->layout.needed;
+	bool small;
+
+	*passes = false;
+	if (image->format != BMR_FORMAT_GZIP || image->layout.table != BMR_TABLE_GPT ||
+	    !can_jump(source, image) || modulo % 512 != 0 ||
+	    complete_gzip_size(modulo, needed) == needed)
+		return 0;
+	if (bmr_gzip_end_is_small(source, image->file_size, modulo, &small, e) < 0)
+		return -1;
+	*passes = !small;
+	return 0;
 }
 
 /* The .xz format ends with an index of its blocks and a footer that tells the index's size. */
@@ -242,10 +259,10 @@ static void layout_from_facts(const struct bmr_manifest *m, struct bmr_layout *l
 static int read_declared_size(struct bmr_source *source, const uint8_t *file, size_t len,
                               struct bmr_image *image, struct bmr_err *e)
 {
-	bool can_jump = bmr_source_seekable(source) && image->file_size != BMR_SOURCE_SIZE_UNKNOWN;
+	bool jumps = can_jump(source, image);
 
 	if (bmr_load_is_bmr(file, len))
-		return read_bmr(source, file, can_jump, image, e);
+		return read_bmr(source, file, jumps, image, e);
 	switch (image->format) {
 	case BMR_FORMAT_RAW:
 		image->exact = image->file_size != BMR_SOURCE_SIZE_UNKNOWN;
@@ -260,10 +277,10 @@ static int read_declared_size(struct bmr_source *source, const uint8_t *file, si
 		return 0;
 	case BMR_FORMAT_XZ:
 		image->has_checksum = true;
-		return can_jump ? xz_size(source, image, e) : 0;
+		return jumps ? xz_size(source, image, e) : 0;
 	case BMR_FORMAT_GZIP:
 		image->has_checksum = true;
-		return can_jump ? gzip_size(source, image, e) : 0;
+		return jumps ? gzip_size(source, image, e) : 0;
 	case BMR_FORMAT_BZIP2:
 		image->has_checksum = true;
 		return 0;
@@ -359,7 +376,7 @@ static int inspect(struct bmr_source *source, struct bmr_image *image, struct bm
 {
 	uint8_t file[BMR_FORMAT_HEAD];
 	size_t file_len;
-	uint64_t declared;
+	bool longer; /* than its table says */
 
 	if (bmr_source_read(source, file, sizeof file, 0, &file_len, e) < 0)
 		return -1;
@@ -374,8 +391,9 @@ static int inspect(struct bmr_source *source, struct bmr_image *image, struct bm
 		return -1;
 	if (image->layout.needed > image->at_least)
 		image->at_least = image->layout.needed;
-	declared = image->likely;
-	if (image->format == BMR_FORMAT_GZIP && declared > 0)
+	if (passes_table(source, image, image->likely, &longer, e) < 0)
+		return -1;
+	if (image->format == BMR_FORMAT_GZIP && image->likely > 0)
 		image->likely = complete_gzip_size(image->likely, image->at_least);
 	/* Less than the compressed file itself (data that does not compress grows a little): it is
 	 * the size of one stream of many. */
@@ -383,7 +401,7 @@ static int inspect(struct bmr_source *source, struct bmr_image *image, struct bm
 	    image->likely < image->file_size - image->file_size / 16)
 		image->likely = 0;
 	/* The backup of a GPT is in the last sector of its disk. */
-	image->exact |= image->layout.table == BMR_TABLE_GPT && !passes_table(image, declared);
+	image->exact |= image->layout.table == BMR_TABLE_GPT && !longer;
 	return 0;
 }
 

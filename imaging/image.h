@@ -4,7 +4,8 @@
  * at its end.
  *
  * The last four bytes of a gzip file, its size modulo 2^32, are only a hint: with several members,
- * over 4 GiB, or where the file was cut, they say nothing. */
+ * or where the file was cut, they say nothing, and over 4 GiB no more than what the size could be
+ * at least. */
 #ifndef BMR_IMAGING_IMAGE_H
 #define BMR_IMAGING_IMAGE_H
 

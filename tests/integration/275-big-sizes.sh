@@ -3,7 +3,7 @@
 # 275-big-sizes - disks around 2^31 bytes, 2^32 bytes and 2^32 sectors: the last sector is right, one
 # sector too few is refused with exact numbers.  All of it is holes but for what is looked at.
 . "${0%/*}/lib.sh"
-need sfdisk zstd
+need sfdisk zstd python3
 need_shim
 need_root
 RUN_SECONDS=300
@@ -89,6 +89,43 @@ says "$(commas "$size") bytes"
 same_ends "$WORK/target" "$WORK/disk" "$size"
 rm -f "$WORK/disk" "$WORK/target" "$WORK/img.zst"
 echo "zstd, $(commas "$size") bytes"
+
+# gzip_zeros FILE SIZE: FILE.gz is what gzip makes of FILE, of SIZE bytes, of which all from 16 MiB on are
+# zeros: one member, and what a MiB of them is packed to stands in it again and again.
+gzip_zeros() {
+	python3 - "$1" "$2" <<-'END'
+		import sys, zlib
+		name, size = sys.argv[1], int(sys.argv[2])
+		head = open(name, "rb").read(1 << 24)
+		zeros, count = bytes(1 << 20), (size >> 20) - 16
+		pack = zlib.compressobj(1, zlib.DEFLATED, -15)
+		sum = zlib.crc32(head)
+		for _ in range(count):
+		    sum = zlib.crc32(zeros, sum)
+		with open(name + ".gz", "wb") as out:
+		    out.write(b"\x1f\x8b\x08\0\0\0\0\0\0\xff")
+		    out.write(pack.compress(head) + pack.flush(zlib.Z_FULL_FLUSH))
+		    out.write((pack.compress(zeros) + pack.flush(zlib.Z_FULL_FLUSH)) * count + pack.flush())
+		    out.write(sum.to_bytes(4, "little") + (size % (1 << 32)).to_bytes(4, "little"))
+	END
+}
+
+# A disk that is larger than its GPT knows, and the size in its gzip file is modulo 2^32.
+size=$(((1 << 32) + (65 << 20)))
+for table in $((1 << 28)) $(((1 << 32) + (1 << 20))); do
+	rm -f "$WORK/longer"
+	truncate -s "$table" "$WORK/longer"
+	printf 'label: gpt\n2048,8192\n' | sfdisk -q "$WORK/longer"
+	truncate -s 16M "$WORK/longer"
+	truncate -s "$size" "$WORK/longer"
+	gzip_zeros "$WORK/longer" "$size"
+	old_end "$WORK/target" $((size - 512))
+	run 77 restore "$WORK/longer.gz" "$WORK/target"
+	says "too small: it has $((size - 512)) bytes and the image needs $size, 512 more"
+	[ "$(head -c 1 "$WORK/target" | od -An -tu1)" -eq 170 ] || fail "gzip: refused, but written"
+	echo "gzip, $(commas "$size") bytes, of which its table knows $(commas "$table")"
+done
+rm -f "$WORK/longer" "$WORK/longer.gz" "$WORK/target"
 
 # A small image on a disk of over 2^32 sectors: what an old GPT has at its end goes, or the new one's
 # comes; chunks that share a sum, as they do from 1 TiB on, are written again together.

@@ -92,6 +92,89 @@ static void test_sizes_without_a_table(void **state)
 	free(disk.data);
 }
 
+/* A gzip file of a disk whose GPT ends at `needed`, and whose trailer says `modulo`. */
+static struct bytes gzip_of_gpt(uint64_t needed, uint64_t modulo)
+{
+	struct bytes disk = gpt_disk(3 * MIB);
+	struct bytes file;
+
+	gpt_header(disk.data, 512, needed / 512 - 1);
+	file = pack(BMR_FORMAT_GZIP, disk.data, disk.len);
+	put_le(file.data + file.len - 4, modulo, 4);
+	free(disk.data);
+	return file;
+}
+
+static struct bytes with_member(struct bytes file, size_t len)
+{
+	struct bytes more = bytes_random(len, 9);
+	struct bytes both = bytes_join(file, pack(BMR_FORMAT_GZIP, more.data, more.len));
+
+	free(more.data);
+	return both;
+}
+
+/* The trailer has the size modulo 4 GiB: it agrees with the table, or the disk may be larger. */
+static void test_gzip_longer_than_its_gpt(void **state)
+{
+	static const struct {
+		uint64_t needed, modulo; /* MiB */
+		bool exact;
+		uint64_t likely;
+	} cases[] = {
+		{3, 3, true, 3},          {3, 4, false, 4},         {3, 2, false, 4098},
+		{4608, 512, true, 4608},  {4608, 513, false, 4609}, {4608, 1024, false, 5120},
+		{4608, 511, false, 8703}, {4608, 0, false, 0},      {8192, 0, true, 0},
+	};
+	struct bmr_image image;
+	struct bmr_err e;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		uint64_t needed = cases[i].needed * MIB;
+		uint64_t modulo = cases[i].modulo * MIB;
+
+		assert_int_equal(inspect(gzip_of_gpt(needed, modulo), false, &image, &e), 0);
+		assert_int_equal(image.at_least, needed);
+		assert_int_equal(image.exact, cases[i].exact);
+		assert_int_equal(image.likely, cases[i].likely * MIB);
+		/* A part of a sector, a server without ranges: nobody can say. */
+		assert_int_equal(inspect(gzip_of_gpt(needed, modulo + 1), false, &image, &e), 0);
+		assert_true(image.exact);
+		assert_int_equal(inspect(gzip_of_gpt(needed, modulo), true, &image, &e), 0);
+		assert_true(image.exact);
+	}
+}
+
+/* The trailer of the last member says nothing of the disk, if it can be found. */
+static void test_gzip_of_many_members(void **state)
+{
+	static const size_t lengths[] = {0, 512, MIB, 4 * MIB};
+	/* The last of each file of bgzip. */
+	static const uint8_t bgzip[] = {0x1f, 0x8b, 8,  4, 0, 0, 0, 0, 0, 0xff, 6, 0, 'B', 'C',
+	                                2,    0,    27, 0, 3, 0, 0, 0, 0, 0,    0, 0, 0,   0};
+	struct bytes file;
+	struct bmr_image image;
+	struct bmr_err e;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof lengths / sizeof *lengths; i++) {
+		file = with_member(gzip_of_gpt(4608 * MIB, 0), lengths[i]);
+		assert_int_equal(inspect(file, false, &image, &e), 0);
+		assert_true(image.exact);
+	}
+	file = bytes_join(gzip_of_gpt(4608 * MIB, 0), bytes_copy(bgzip, sizeof bgzip));
+	assert_int_equal(inspect(file, false, &image, &e), 0);
+	assert_true(image.exact);
+	file = with_member(gzip_of_gpt(4608 * MIB, 0), 5 * MIB);
+	assert_int_equal(inspect(file, false, &image, &e), 0);
+	assert_true(!image.exact && image.likely == 8197 * MIB);
+	/* The only member is not the last of many, however small. */
+	file = gzip_of_gpt(2 * MIB, 3 * MIB);
+	assert_int_equal(inspect(file, false, &image, &e), 0);
+	assert_true(!image.exact && image.likely == 3 * MIB);
+}
+
 static void expect_refused(struct bytes file, const char *words)
 {
 	struct bmr_image image;
@@ -260,6 +343,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_gpt_in_every_format),
 		cmocka_unit_test(test_sizes_without_a_table),
+		cmocka_unit_test(test_gzip_longer_than_its_gpt),
+		cmocka_unit_test(test_gzip_of_many_members),
 		cmocka_unit_test(test_refused),
 		cmocka_unit_test(test_zstd_skippable_first),
 		cmocka_unit_test(test_check_size),
