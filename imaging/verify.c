@@ -25,6 +25,7 @@ struct run {
 	uint64_t tail;          /* where the backup of a fitted table begins; UINT64_MAX: none */
 	uint64_t in_tail;       /* chunks that differ only where such a backup may lie */
 	uint64_t first_in_tail; /* bytes */
+	bool not_fitted;        /* the table is the image's: wrong on a disk that is longer */
 };
 
 size_t bmr_first_difference(const uint8_t *a, const uint8_t *b, size_t len)
@@ -81,9 +82,22 @@ static bool is_fitted(struct run *run, const uint8_t *disk, const struct bmr_chu
 	return true;
 }
 
-static bool not_fitted(const struct run *run, const struct bmr_chunk *c)
+static int check_length(struct run *run, uint64_t size, struct bmr_err *e)
 {
-	return run->v->fitted && bmr_table_can_fit(c->data, c->len, run->v->target->size);
+	return run->v->target->size > size ? found_difference(run, 0, e) : 0;
+}
+
+/* Chunk 0 is as in the image.  A stream tells only in the end whether the disk is longer. */
+static int check_not_fitted(struct run *run, const struct bmr_chunk *c, struct bmr_err *e)
+{
+	if (!run->v->fitted || !bmr_table_can_fit(c->data, c->len, run->v->target->size))
+		return 0;
+	if (run->v->image->size > 0)
+		return check_length(run, run->v->image->size, e);
+	pthread_mutex_lock(&run->lock);
+	run->not_fitted = true;
+	pthread_mutex_unlock(&run->lock);
+	return 0;
 }
 
 /* disk: the first len bytes of the chunk, as the disk has them. */
@@ -94,9 +108,9 @@ static int compare_chunk(struct run *run, const uint8_t *disk, const struct bmr_
 	uint64_t where = c->offset + at;
 	bool same = at == c->len;
 
-	if (c->index == 0 && at == c->len)
-		same = !not_fitted(run, c);
-	else if (c->index == 0 && at < len)
+	if (c->index == 0 && same)
+		return check_not_fitted(run, c, e);
+	if (c->index == 0 && at < len)
 		same = is_fitted(run, disk, c, len);
 	if (same)
 		return 0;
@@ -141,6 +155,8 @@ static int run_pipe(struct run *run, struct bmr_verify_result *result, struct bm
 
 	if (rc == 0)
 		rc = sort_out_tail(run, e);
+	if (rc == 0 && run->not_fitted)
+		rc = check_length(run, out.size, e);
 	result->differing = run->differing;
 	result->first_difference = run->first_difference;
 	if (rc < 0)

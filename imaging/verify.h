@@ -22,8 +22,9 @@ struct bmr_verify {
 	const struct bmr_target_info *target; /* NULL: only the image */
 	bool first_difference_ends;           /* do not go on to count them all; what cannot be
 						 read differs */
-	bool fitted;                          /* a table that can be made to fit the target must
-						 have been; false: it may have been */
+	bool fitted;                          /* a table that can be made to fit a target longer
+						 than the image must have been; false: it
+						 may have been */
 	struct bmr_restore_progress *progress;
 	const atomic_bool *stop;
 };

@@ -208,7 +208,7 @@ static int compare_first(const struct bmr_restore *r, struct bmr_restore_result 
 		.image = r->image,
 		.target = r->target,
 		.first_difference_ends = true,
-		.fitted = r->fit_table && r->target->size > r->image->at_least,
+		.fitted = r->fit_table,
 		.progress = r->progress,
 		.stop = r->stop,
 	};

@@ -7,6 +7,7 @@ grown stays and is said.  sgdisk and each file system's own check judge."""
 import contextlib
 import json
 import os
+import subprocess
 import sys
 from pathlib import Path
 
@@ -192,6 +193,39 @@ def test_few_sectors_more():
     Where the last chunk is shorter than what they share, that goes for the one before it too."""
     few_sectors_more(60 * MIB, 8)
     few_sectors_more(20 * MIB + 8 * SECTOR, 16)
+
+
+def test_longer_than_its_gpt():
+    """What a restore onto a larger disk leaves, packed again: on a disk of the stream's own size, which is
+    known only in the end, nothing is moved and nothing written again; on a larger one the backup moves."""
+    disk = new_disk("longer", 60)
+    table(disk, f"start=2048, size={20 * 2048}\n")
+    with open(disk, "r+b") as f:
+        f.seek(2 * MIB)
+        f.write(os.urandom(MIB))
+        f.truncate(80 * MIB)
+    target = FOLDER / "its-target"
+    for program in ("gzip", "zstd", "bzip2"):
+        image = FOLDER / f"longer.{program}"
+        with open(disk, "rb") as plain, open(image, "wb") as packed:
+            subprocess.run([program, "-1"], stdin=plain, stdout=packed, check=True)
+        target.write_bytes(b"\xa5" * (80 * MIB))
+        restore(image, target, "--grow=table", "--compare=hash")
+        before = target.stat().st_mtime_ns
+        said = restore(image, target, "--grow=table", "--compare=hash")
+        if "nothing was written" not in said or target.stat().st_mtime_ns != before:
+            fail(f"{program}: written again: {said[-400:]}")
+        if target.read_bytes() != disk.read_bytes():
+            fail(f"{program}: not as the image says")
+        os.truncate(target, 90 * MIB)
+        restore(image, target, "--grow=table", "--compare=hash")
+        check_gpt(target)
+        said = restore(image, target, "--grow=table", "--compare=hash")
+        if "nothing was written" not in said:
+            fail(f"{program}, larger: written again: {said[-400:]}")
+        image.unlink()
+    target.unlink()
+    disk.unlink()
 
 
 def test_order_and_file():
