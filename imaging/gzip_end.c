@@ -12,6 +12,7 @@
 #include "transport/source.h"
 
 #define HEADER_MOST 512 /* with a file's name, or the fields of bgzip */
+#define MEMBER_LEAST 18 /* header and trailer */
 #define TRIES 16        /* in packed data a beginning is met by chance once in 64 MiB */
 
 /* RFC 1952: magic, deflate, and no flag that is reserved. */
@@ -27,7 +28,9 @@ static bool has_member(struct bmr_unpacker *u, const uint8_t *end, size_t len, s
 	struct bmr_err not_one;
 	unsigned tries = 0;
 
-	for (size_t i = from; i + 18 <= len && tries < TRIES; i++) {
+	/* From the end: others, as small as of a run of zeros, may stand before it. */
+	for (size_t i = len < MEMBER_LEAST ? 0 : len - MEMBER_LEAST + 1;
+	     i-- > from && tries < TRIES;) {
 		if (!is_beginning(end + i))
 			continue;
 		if (bmr_unpacker_run(u, end + i, len - i, out, size, &not_one) == 0)

@@ -102,8 +102,8 @@ static int passes_table(struct bmr_source *source, const struct bmr_image *image
 	bool small;
 
 	*passes = false;
-	if (image->format != BMR_FORMAT_GZIP || image->layout.table != BMR_TABLE_GPT ||
-	    !can_jump(source, image) || modulo % 512 != 0 ||
+	if (image->is_bmr || image->format != BMR_FORMAT_GZIP ||
+	    image->layout.table != BMR_TABLE_GPT || !can_jump(source, image) || modulo % 512 != 0 ||
 	    complete_gzip_size(modulo, needed) == needed)
 		return 0;
 	if (bmr_gzip_end_is_small(source, image->file_size, modulo, &small, e) < 0)

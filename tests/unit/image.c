@@ -163,6 +163,11 @@ static void test_gzip_of_many_members(void **state)
 		assert_int_equal(inspect(file, false, &image, &e), 0);
 		assert_true(image.exact);
 	}
+	file = gzip_of_gpt(4608 * MIB, 0);
+	for (int i = 0; i < 100; i++)
+		file = with_member(file, 512);
+	assert_int_equal(inspect(with_member(file, MIB), false, &image, &e), 0);
+	assert_true(image.exact);
 	file = bytes_join(gzip_of_gpt(4608 * MIB, 0), bytes_copy(bgzip, sizeof bgzip));
 	assert_int_equal(inspect(file, false, &image, &e), 0);
 	assert_true(image.exact);
