@@ -18,14 +18,17 @@ static const struct {
 	[BMR_E_STOPPED] = {"stopped", 75}, [BMR_E_REFUSED] = {"refused", 77},
 };
 
-/* A user's word is quoted wherever it is wrong, and may be a URL wherever it stands. */
-static void clean(char *text, size_t size)
-{
-	char copy[sizeof((struct bmr_err *)0)->msg];
+#define TEXT_MOST 4096
 
+/* A user's word is quoted wherever it is wrong, and may be a URL wherever it stands: with a password,
+ * that is found before the text is cut to the size of out. */
+static void say(char *out, size_t size, const char *fmt, va_list ap)
+{
+	char text[TEXT_MOST];
+
+	vsnprintf(text, sizeof text, fmt, ap);
 	bmr_text_clean(text);
-	snprintf(copy, sizeof copy, "%s", text);
-	bmr_login_hide(copy, text, size);
+	bmr_login_hide(text, out, size);
 }
 
 int bmr_err_vset(struct bmr_err *e, enum bmr_errc code, int sys, const char *fmt, va_list ap)
@@ -34,8 +37,7 @@ int bmr_err_vset(struct bmr_err *e, enum bmr_errc code, int sys, const char *fmt
 
 	e->code = code;
 	e->sys = sys;
-	vsnprintf(e->msg, sizeof e->msg, fmt, ap);
-	clean(e->msg, sizeof e->msg);
+	say(e->msg, sizeof e->msg, fmt, ap);
 	if (sys) {
 		const char *text = strerror_r(sys, reason, sizeof reason);
 		size_t used = strlen(e->msg);
@@ -66,9 +68,8 @@ int bmr_err_while(struct bmr_err *e, const char *fmt, ...)
 	memcpy(e->msg + used, glue, sizeof glue);
 	used += sizeof glue - 1;
 	va_start(ap, fmt);
-	vsnprintf(e->msg + used, sizeof e->msg - used, fmt, ap);
+	say(e->msg + used, sizeof e->msg - used, fmt, ap);
 	va_end(ap);
-	clean(e->msg + used, sizeof e->msg - used);
 	return -1;
 }
 

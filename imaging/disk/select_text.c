@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "imaging/disk/select_text.h"
 
+#include "base/login.h"
 #include "base/size.h"
 #include "imaging/disk/disk.h"
 #include "imaging/disk/select.h"
@@ -8,6 +9,8 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
+
+#define VALUE_SHOWN 41
 
 char *bmr_select_text_figure(uint64_t value, char text[BMR_SELECT_FIGURE])
 {
@@ -27,8 +30,11 @@ char *bmr_select_text_figure(uint64_t value, char text[BMR_SELECT_FIGURE])
 void bmr_select_text_unconfirmed(const char *confirm, const struct bmr_disk *disk,
                                  struct bmr_judgement *judgement)
 {
+	char shown[VALUE_SHOWN];
+
+	bmr_login_hide(confirm, shown, sizeof shown);
 	snprintf(judgement->reason, sizeof judgement->reason,
-	         "confirm=%.40s is neither its serial (%.60s) nor its table UUID (%s)", confirm,
+	         "confirm=%s is neither its serial (%.60s) nor its table UUID (%s)", shown,
 	         disk->serial[0] ? disk->serial : "none",
 	         disk->table_uuid[0] ? disk->table_uuid : "none");
 }
@@ -56,16 +62,19 @@ void bmr_select_text_no_consent(const char *overwrite, const struct bmr_disk *di
 	const char *id = disk->serial[0]       ? disk->serial
 	                 : disk->table_uuid[0] ? disk->table_uuid
 	                                       : "any";
+	char shown[VALUE_SHOWN];
 	char holds[100];
 
 	describe(disk, holds, sizeof holds);
-	if (overwrite)
+	if (overwrite) {
+		bmr_login_hide(overwrite, shown, sizeof shown);
 		snprintf(judgement->reason, sizeof judgement->reason,
-		         "%.70s; overwrite=%.40s is not this disk, overwrite=%s would consent",
-		         holds, overwrite, id);
-	else
+		         "%.70s; overwrite=%s is not this disk, overwrite=%s would consent", holds,
+		         shown, id);
+	} else {
 		snprintf(judgement->reason, sizeof judgement->reason,
 		         "%s; overwrite=%s would consent", holds, id);
+	}
 }
 
 void bmr_select_text_add(char *text, size_t size, const char *more)

@@ -7,6 +7,7 @@
 #include <cmocka.h>
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/err.h"
@@ -44,6 +45,7 @@ static void test_control_characters(void **state)
 
 static void test_passwords(void **state)
 {
+	char url[2 * sizeof(((struct bmr_err *)0)->msg)]; /* its '@' is cut off */
 	struct bmr_err e;
 
 	(void)state;
@@ -52,6 +54,11 @@ static void test_passwords(void **state)
 	bmr_err_while(&e, "reading '%s'", "smb:/u:secret@h/x");
 	assert_non_null(
 		strstr(e.msg, "h/x': No such file or directory; while reading 'smb:/u:***@h/x'"));
+	snprintf(url, sizeof url, "http://u:%0*d@h/x", (int)sizeof url - 16, 0);
+	bmr_err_set(&e, BMR_E_USAGE, 0, "no: '%s'", url);
+	assert_string_equal(e.msg, "no: 'http://u:***@h/x'");
+	bmr_err_while(&e, "reading '%s'", url);
+	assert_string_equal(e.msg, "no: 'http://u:***@h/x'; while reading 'http://u:***@h/x'");
 }
 
 static void test_too_long(void **state)

@@ -409,6 +409,14 @@ static void test_consent(void **state)
 	         "confirm=any is neither its serial (A1) nor its table UUID (none)"},
 		{false, "", NULL, "",
 	         "confirm= is neither its serial (A1) nor its table UUID (none)"},
+		{false, "", NULL, "http://user:Se/cret@a-host-with-a-long-name.example/",
+	         "confirm=http://user:***@a-host-with-a-long-name. is neither its serial (A1) nor "
+	         "its "
+	         "table UUID (none)"},
+		{true, "", "http://user:a-password-of-more-than-forty-characters@h", NULL,
+	         "holds a gpt partition table with 1 partition; overwrite=http://user:***@h is not "
+	         "this "
+	         "disk, overwrite=A1 would consent"},
 		{false, "", NULL, "A1", ""},
 		{false, "cannot read its start: Input/output error", NULL, NULL,
 	         "may hold anything (cannot read its start: Input/output error); overwrite=A1 "
