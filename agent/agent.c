@@ -117,10 +117,9 @@ static void add_start(void *ctx, struct bmr_json *j)
 
 static int read_config(struct agent *a, struct bmr_err *e)
 {
-	if (bmr_config_fetch(&a->session, a->cmdline, e) < 0 ||
-	    bmr_orders_check(&a->session.options->params, true, e) < 0)
+	if (bmr_config_fetch(&a->session, a->cmdline, e) < 0)
 		return -1;
-	return bmr_plan_check(&a->session, e);
+	return bmr_orders_check(&a->session.options->params, true, e);
 }
 
 /* Command line, then, if there is one, the file of parameters.  One that needs no network comes
@@ -136,12 +135,12 @@ static int read_orders(struct agent *a, struct bmr_err *e)
 	if (bmr_credentials_load(p, s->log, e) < 0)
 		return -1;
 	say_notices(s);
-	/* What is wrong in the orders is not to wait for a network. */
-	if (bmr_orders_check(p, !p->config, e) < 0 || bmr_plan_check(s, e) < 0)
+	if (bmr_orders_check(p, !p->config, e) < 0)
 		return -1;
 	if (config_first && read_config(a, e) < 0)
 		return -1;
-	if (bring_network(a, e) < 0)
+	/* What is wrong in the orders is not to wait for a network. */
+	if (bmr_plan_check(s, e) < 0 || bring_network(a, e) < 0)
 		return -1;
 	if (p->config && !config_first && read_config(a, e) < 0)
 		return -1;
