@@ -24,7 +24,7 @@ tries 2 "3 tries"
 # No connection, but a disk that may still appear: the time-out alone counts.
 for url in disk:UUID=0123-4567/image disk:LABEL=no-such-disk/image; do
 	for retries in 0 1; do
-		run 69 info "--retries=$retries" --timeout=1 "$url"
+		run 69 info "--retries=$retries" --timeout=2 "$url"
 		says "gave up after"
 		again=$(grep -c 'trying again' "$WORK/err") || true
 		[ "$again" -ge 2 ] || fail "$url, --retries=$retries: not waited for"
