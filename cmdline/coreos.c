@@ -6,8 +6,8 @@
 
 #include "base/cleanup.h"
 #include "base/err.h"
-#include "cmdline/net_internal.h"
 #include "cmdline/params_internal.h"
+#include "cmdline/refuse.h"
 
 int bmr_aliases_take(struct bmr_aliases *a, const char *name, const char *value, struct bmr_err *e)
 {
@@ -31,8 +31,8 @@ static int apply_install_dev(const struct bmr_aliases *a, bmr_params_seen seen,
 		return 0;
 	/* coreos-installer takes "sda" too. */
 	if (strpbrk(a->install_dev, ", "))
-		return bmr_net_refuse(e, "coreos.inst.install_dev", a->install_dev,
-		                      "it is one device");
+		return bmr_param_refuse(e, "coreos.inst.install_dev", a->install_dev,
+		                        "it is one device");
 	if (asprintf(&hint, "dev=%s", a->install_dev) < 0) {
 		hint = NULL; /* asprintf(3) leaves it undefined */
 		return bmr_err_nomem(e, "a hint");

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "cmdline/net.h"
 
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,8 +10,8 @@
 #include "base/login.h"
 #include "cmdline/ip.h"
 #include "cmdline/net_internal.h"
+#include "cmdline/refuse.h"
 
-#define VALUE_SHOWN 101
 #define COUNT(array) (sizeof(array) / sizeof(array)[0])
 #define TIMEOUT(field) offsetof(struct bmr_net_params, timeouts.field)
 
@@ -46,19 +45,6 @@ bool bmr_net_wanted(const struct bmr_net_params *n)
 		if (n->configs[i].method != BMR_NET_OFF)
 			return true;
 	return n->neednet || n->bootdev[0] || n->vlan_count || n->bond_count || n->bridge_count;
-}
-
-int bmr_net_refuse(struct bmr_err *e, const char *name, const char *value, const char *fmt, ...)
-{
-	char shown[VALUE_SHOWN];
-	char reason[256];
-	va_list ap;
-
-	va_start(ap, fmt);
-	vsnprintf(reason, sizeof reason, fmt, ap);
-	va_end(ap);
-	bmr_login_hide(value, shown, sizeof shown); /* before it is cut */
-	return bmr_err_set(e, BMR_E_USAGE, 0, "'%s=%s': %s", name, shown, reason);
 }
 
 bool bmr_fields_split(const char *value, struct bmr_fields *fields)
@@ -96,7 +82,7 @@ const char *bmr_fields_rest(const struct bmr_fields *fields, const char *value, 
 
 static int too_many(struct bmr_err *e, const char *name, const char *value, size_t most)
 {
-	return bmr_net_refuse(e, name, value, "more than %zu of %s=", most, name);
+	return bmr_param_refuse(e, name, value, "more than %zu of %s=", most, name);
 }
 
 /* The element of an array that starts with a name: the one with this name, else a new one behind
@@ -174,7 +160,7 @@ static int set_nameserver(struct bmr_net_params *n, const char *name, const char
 	struct bmr_net_address address;
 
 	if (!bmr_ip_address(value, &address))
-		return bmr_net_refuse(e, name, value, "not an IPv4 or IPv6 address");
+		return bmr_param_refuse(e, name, value, "not an IPv4 or IPv6 address");
 	for (size_t i = 0; i < n->dns_count; i++)
 		if (strcmp(n->dns[i].text, address.text) == 0)
 			return 0;
@@ -193,7 +179,8 @@ static int set_ifname(struct bmr_net_params *n, const char *name, const char *va
 
 	if (!bmr_fields_split(value, &f) || !bmr_ip_name(bmr_fields_get(&f, 0), result.name) ||
 	    !bmr_ip_mac(bmr_fields_rest(&f, value, 1), &result.mac))
-		return bmr_net_refuse(e, name, value, "it is NAME:MAC, as eth7:52:54:00:12:34:56");
+		return bmr_param_refuse(e, name, value,
+		                        "it is NAME:MAC, as eth7:52:54:00:12:34:56");
 	place = PLACE(n->names, n->name_count, result.name);
 	if (!place)
 		return too_many(e, name, value, COUNT(n->names));
@@ -222,9 +209,9 @@ static int set_vlan(struct bmr_net_params *n, const char *name, const char *valu
 	    !bmr_ip_name(bmr_fields_get(&f, 0), result.name) ||
 	    !bmr_ip_name(bmr_fields_get(&f, 1), result.phys) ||
 	    strcmp(result.name, result.phys) == 0)
-		return bmr_net_refuse(e, name, value, "it is NAME:INTERFACE, as eth0.5:eth0");
+		return bmr_param_refuse(e, name, value, "it is NAME:INTERFACE, as eth0.5:eth0");
 	if (!vlan_id(result.name, &result.id))
-		return bmr_net_refuse(
+		return bmr_param_refuse(
 			e, name, value,
 			"the name ends in the VLAN's number, 1 to 4094: eth0.5, vlan5");
 	place = PLACE(n->vlans, n->vlan_count, result.name);
@@ -298,18 +285,19 @@ static int set_bond(struct bmr_net_params *n, const char *name, const char *valu
 	if (!bmr_fields_split(value, &f) || f.count > 4 ||
 	    !bmr_ip_name(bmr_fields_get(&f, 0), result.name) ||
 	    !read_members(bmr_fields_get(&f, 1), &result))
-		return bmr_net_refuse(e, name, value,
-		                      "it is NAME:INTERFACE,INTERFACE[:OPTIONS[:MTU]], %d at most",
-		                      BMR_NET_MAX_MEMBERS);
+		return bmr_param_refuse(
+			e, name, value,
+			"it is NAME:INTERFACE,INTERFACE[:OPTIONS[:MTU]], %d at most",
+			BMR_NET_MAX_MEMBERS);
 	options = bmr_fields_get(&f, 2);
 	if (strlen(options) >= sizeof result.options || !valid_options(options))
-		return bmr_net_refuse(e, name, value,
-		                      "'%.64s' are not options such as mode=802.3ad,miimon=100",
-		                      options);
+		return bmr_param_refuse(e, name, value,
+		                        "'%.64s' are not options such as mode=802.3ad,miimon=100",
+		                        options);
 	memcpy(result.options, options, strlen(options));
 	mtu = bmr_fields_get(&f, 3);
 	if (*mtu && !bmr_ip_mtu(mtu, &result.mtu))
-		return bmr_net_refuse(e, name, value, "'%.64s' is not an MTU (68 to 65535)", mtu);
+		return bmr_param_refuse(e, name, value, "'%.64s' is not an MTU (68 to 65535)", mtu);
 	place = PLACE(n->bonds, n->bond_count, result.name);
 	if (!place)
 		return too_many(e, name, value, COUNT(n->bonds));
@@ -327,9 +315,9 @@ static int set_bridge(struct bmr_net_params *n, const char *name, const char *va
 	if (!bmr_fields_split(value, &f) || f.count != 2 ||
 	    !bmr_ip_name(bmr_fields_get(&f, 0), result.name) ||
 	    !read_members(bmr_fields_get(&f, 1), &result))
-		return bmr_net_refuse(e, name, value,
-		                      "it is NAME:INTERFACE[,INTERFACE], %d at most",
-		                      BMR_NET_MAX_MEMBERS);
+		return bmr_param_refuse(e, name, value,
+		                        "it is NAME:INTERFACE[,INTERFACE], %d at most",
+		                        BMR_NET_MAX_MEMBERS);
 	place = PLACE(n->bridges, n->bridge_count, result.name);
 	if (!place)
 		return too_many(e, name, value, COUNT(n->bridges));
@@ -341,7 +329,7 @@ static int set_team(struct bmr_net_params *n, const char *name, const char *valu
                     struct bmr_err *e)
 {
 	(void)n;
-	return bmr_net_refuse(e, name, value, "teams are not supported; bond= does the same");
+	return bmr_param_refuse(e, name, value, "teams are not supported; bond= does the same");
 }
 
 /* "10.0.0.0/8", "[2001:db8::/32]" or "[2001:db8::]/32". */
@@ -382,15 +370,15 @@ static int set_route(struct bmr_net_params *n, const char *name, const char *val
 
 	if (!bmr_fields_split(value, &f) || f.count < 2 || f.count > 3 ||
 	    !read_destination(bmr_fields_get(&f, 0), &result))
-		return bmr_net_refuse(e, name, value, "%s", form);
+		return bmr_param_refuse(e, name, value, "%s", form);
 	gateway = bmr_fields_get(&f, 1);
 	if (*gateway && (!bmr_ip_address(gateway, &result.gateway) ||
 	                 result.gateway.family != result.net.family))
-		return bmr_net_refuse(e, name, value, "'%.64s' is not a gateway for this network",
-		                      gateway);
+		return bmr_param_refuse(e, name, value, "'%.64s' is not a gateway for this network",
+		                        gateway);
 	interface = bmr_fields_get(&f, 2);
 	if (*interface ? !bmr_ip_name(interface, result.name) : !*gateway)
-		return bmr_net_refuse(e, name, value, "%s", form);
+		return bmr_param_refuse(e, name, value, "%s", form);
 	if (n->route_count == COUNT(n->routes))
 		return too_many(e, name, value, COUNT(n->routes));
 	n->routes[n->route_count++] = result;
@@ -401,7 +389,8 @@ static int set_bootif(struct bmr_net_params *n, const char *name, const char *va
                       struct bmr_err *e)
 {
 	if (!bmr_ip_bootif(value, &n->bootif))
-		return bmr_net_refuse(e, name, value, "not a MAC address as 01-52-54-00-12-34-56");
+		return bmr_param_refuse(e, name, value,
+		                        "not a MAC address as 01-52-54-00-12-34-56");
 	return 0;
 }
 
@@ -409,7 +398,7 @@ static int set_bootdev(struct bmr_net_params *n, const char *name, const char *v
                        struct bmr_err *e)
 {
 	if (!bmr_ip_name(value, n->bootdev))
-		return bmr_net_refuse(e, name, value, "not an interface's name");
+		return bmr_param_refuse(e, name, value, "not an interface's name");
 	return 0;
 }
 
@@ -425,7 +414,7 @@ static int read_switch(const char *name, const char *value, bool *on, struct bmr
 		*on = false;
 		return 0;
 	}
-	return bmr_net_refuse(e, name, value, "it is 0 or 1");
+	return bmr_param_refuse(e, name, value, "it is 0 or 1");
 }
 
 static int set_rd_bootif(struct bmr_net_params *n, const char *name, const char *value,
@@ -482,7 +471,7 @@ static int set_timeout(struct bmr_net_params *n, const struct bmr_net_timeout_na
 	unsigned *field = (unsigned *)((char *)n + t->offset);
 
 	if (!bmr_ip_number(value, 1, 3600, field))
-		return bmr_net_refuse(e, t->name, value, "it is a number from 1 to 3600");
+		return bmr_param_refuse(e, t->name, value, "it is a number from 1 to 3600");
 	return 1;
 }
 
@@ -492,7 +481,7 @@ static int set_by_name(struct bmr_net_params *n, size_t i, const char *value, st
 
 	/* It would be taken apart, and a piece of the password be shown. */
 	if (bmr_login_find(value, &login))
-		return bmr_net_refuse(e, setters[i].name, value, "a URL has no place here");
+		return bmr_param_refuse(e, setters[i].name, value, "a URL has no place here");
 	return setters[i].set(n, setters[i].name, value, e) < 0 ? -1 : 1;
 }
 

@@ -29,11 +29,6 @@ const char *bmr_fields_get(const struct bmr_fields *fields, size_t i);
 /* Fields i, i + 1, ... as they stood in value, with their colons: a MAC. */
 const char *bmr_fields_rest(const struct bmr_fields *fields, const char *value, size_t i);
 
-/* "'ip=eth0:dchp': ...", without a password in the value; also for what is no network parameter.
- * Returns -1. */
-int bmr_net_refuse(struct bmr_err *e, const char *name, const char *value, const char *fmt, ...)
-	__attribute__((format(printf, 4, 5)));
-
 /* Read the value of ip=.  Errors: BMR_E_USAGE. */
 int bmr_net_parse_ip(const char *value, struct bmr_net_config *config, struct bmr_err *e);
 

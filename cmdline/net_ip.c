@@ -11,6 +11,7 @@
 #include "base/err.h"
 #include "cmdline/ip.h"
 #include "cmdline/net_internal.h"
+#include "cmdline/refuse.h"
 
 static const struct {
 	const char *name;
@@ -54,7 +55,7 @@ struct reading {
 
 static int refuse(const struct reading *r, const char *field, const char *expected)
 {
-	return bmr_net_refuse(r->e, "ip", r->value, "'%.64s' is not %s", field, expected);
+	return bmr_param_refuse(r->e, "ip", r->value, "'%.64s' is not %s", field, expected);
 }
 
 static int read_method(const struct reading *r, size_t field)
@@ -143,8 +144,9 @@ static int read_static(const struct reading *r)
 	const char *method = bmr_fields_get(r->fields, 6);
 
 	if (*method && c->method != BMR_NET_OFF)
-		return bmr_net_refuse(r->e, "ip", r->value,
-		                      "an address goes with none or off, not with '%.32s'", method);
+		return bmr_param_refuse(r->e, "ip", r->value,
+		                        "an address goes with none or off, not with '%.32s'",
+		                        method);
 	c->method = BMR_NET_STATIC;
 	/* PXELINUX's IPAPPEND has four fields; the second is the boot server, which is no peer. */
 	if (r->fields->count > 4 &&
@@ -181,15 +183,15 @@ int bmr_net_parse_ip(const char *value, struct bmr_net_config *config, struct bm
 
 	*config = (struct bmr_net_config){0};
 	if (!bmr_fields_split(value, &fields))
-		return bmr_net_refuse(e, "ip", value, "too long, or a bracket is not closed");
+		return bmr_param_refuse(e, "ip", value, "too long, or a bracket is not closed");
 	first = bmr_fields_get(&fields, 0);
 	if (fields.count > 1 && (!*first || bmr_ip_address(first, &config->address)))
 		return read_long(&r);
 	if (fields.count > 1)
 		return read_short(&r);
 	if (bmr_ip_address(first, &config->address))
-		return bmr_net_refuse(e, "ip", value,
-		                      "an address needs its netmask: "
-		                      "ip=ADDRESS::GATEWAY:MASK::INTERFACE:none");
+		return bmr_param_refuse(e, "ip", value,
+		                        "an address needs its netmask: "
+		                        "ip=ADDRESS::GATEWAY:MASK::INTERFACE:none");
 	return read_method(&r, 0);
 }

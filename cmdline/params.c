@@ -11,8 +11,8 @@
 #include "base/err.h"
 #include "base/size.h"
 #include "cmdline/ip.h"
-#include "cmdline/net_internal.h"
 #include "cmdline/params_internal.h"
+#include "cmdline/refuse.h"
 
 #define LENGTH(array) (sizeof(array) / sizeof(array)[0])
 #define NAME_SHOWN 64
@@ -217,7 +217,7 @@ static int refuse(size_t i, const char *value, const char *expected, struct bmr_
 	char name[NAME_SHOWN];
 
 	snprintf(name, sizeof name, "bmr.%s", table[i].name);
-	return bmr_net_refuse(e, name, value, "it is %s", expected);
+	return bmr_param_refuse(e, name, value, "it is %s", expected);
 }
 
 static bool is_printable(const char *text)

@@ -8,8 +8,8 @@
 
 #include "base/cleanup.h"
 #include "base/err.h"
-#include "cmdline/net_internal.h"
 #include "cmdline/params_internal.h"
+#include "cmdline/refuse.h"
 
 enum ping {
 	P_IP,
@@ -143,7 +143,7 @@ static bool is_on(const struct mapping *m, enum ping name)
 
 static int refuse(const struct mapping *m, enum ping name, const char *expected)
 {
-	return bmr_net_refuse(m->e, names[name].name, get(m, name), "it is %s", expected);
+	return bmr_param_refuse(m->e, names[name].name, get(m, name), "it is %s", expected);
 }
 
 static int fill(const struct mapping *m, const char *name, const char *value)
