@@ -2,7 +2,6 @@
 #include "imaging/gzip_end.h"
 
 #include <stdlib.h>
-#include <string.h>
 
 #include "base/cleanup.h"
 #include "base/err.h"

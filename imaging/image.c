@@ -15,9 +15,9 @@
 #include "imaging/bmr/chain.h"
 #include "imaging/bmr/chunk_reader.h"
 #include "imaging/bmr/container.h"
+#include "imaging/bmr/load.h"
 #include "imaging/codec/decode.h"
 #include "imaging/gzip_end.h"
-#include "imaging/bmr/load.h"
 #include "imaging/sign/signed.h"
 #include "transport/source.h"
 

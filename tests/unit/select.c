@@ -411,8 +411,7 @@ static void test_consent(void **state)
 	         "confirm= is neither its serial (A1) nor its table UUID (none)"},
 		{false, "", NULL, "http://user:Se/cret@a-host-with-a-long-name.example/",
 	         "confirm=http://user:***@a-host-with-a-long-name. is neither its serial (A1) nor "
-	         "its "
-	         "table UUID (none)"},
+	         "its table UUID (none)"},
 		{true, "", "http://user:a-password-of-more-than-forty-characters@h", NULL,
 	         "holds a gpt partition table with 1 partition; overwrite=http://user:***@h is not "
 	         "this "
