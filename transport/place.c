@@ -31,6 +31,15 @@ static void set_defaults(struct bmr_source_options *o, enum bmr_url_scheme schem
 		o->sysfs = "/sys";
 }
 
+void bmr_source_options_look(struct bmr_source_options *o, unsigned timeout_ms)
+{
+	o->log = NULL;
+	if (o->retries != BMR_SOURCE_NO_RETRIES)
+		o->retries = 1;
+	if (o->timeout_ms == 0 || o->timeout_ms > timeout_ms)
+		o->timeout_ms = timeout_ms;
+}
+
 static unsigned stall_of(unsigned timeout_ms)
 {
 	unsigned third = timeout_ms / 3;

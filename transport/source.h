@@ -47,6 +47,10 @@ struct bmr_source_options {
 	int stop_fd; /* once it is readable, opening and reading end with BMR_E_STOPPED; 0: none */
 };
 
+/* Make o those of a look at a file that need not be there: nothing is said, it is tried once more at
+ * most (not at all if o says so), and given up after timeout_ms or what o says, if that is less. */
+void bmr_source_options_look(struct bmr_source_options *o, unsigned timeout_ms);
+
 /* Open url: a path or a URL (transport/url.h).  Connects, learns size and identity, and retries
  * inside the limits above.  *out belongs to the caller.
  * Errors: BMR_E_USAGE (url), BMR_E_SOURCE (no such file, access denied, not a regular file),

@@ -59,10 +59,7 @@ static const char *kind_of(struct bmr_menu *m, const char *folder, const char *n
 	const char *kind = "?";
 
 	bmr_job_source_options(m->session, &options);
-	options.log = NULL;
-	options.timeout_ms = LOOK_TIMEOUT_MS;
-	if (options.retries != BMR_SOURCE_NO_RETRIES)
-		options.retries = 1;
+	bmr_source_options_look(&options, LOOK_TIMEOUT_MS);
 	options.rate = 0;
 	if (bmr_list_join(folder, name, false, &url, &ignored) == 0 &&
 	    bmr_source_open(url, &options, &source, &ignored) == 0)

@@ -55,11 +55,7 @@ static int load(const struct bmr_source *of, const struct bmr_source_options *op
 	struct bmr_source *source;
 	int rc;
 
-	quiet.log = NULL;
-	if (quiet.retries != BMR_SOURCE_NO_RETRIES)
-		quiet.retries = 1;
-	if (quiet.timeout_ms == 0 || quiet.timeout_ms > PATIENCE_MS)
-		quiet.timeout_ms = PATIENCE_MS;
+	bmr_source_options_look(&quiet, PATIENCE_MS);
 	if (bmr_source_open_suffix(of, ".manifest", &quiet, &source, e) < 0)
 		return e->code == BMR_E_NOMEM || e->code == BMR_E_STOPPED ? -1 : 0;
 	rc = bmr_load_sidecar(source, image->file_size, out, e);

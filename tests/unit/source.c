@@ -242,6 +242,31 @@ static void test_a_no_is_not_tried_again(void **state)
 	assert_int_equal(plan.opens, 1);
 }
 
+static void test_a_look(void **state)
+{
+	static const struct bmr_source_options given[] = {
+		{.timeout_ms = 0, .retries = 0},
+		{.timeout_ms = 2999, .retries = BMR_SOURCE_NO_RETRIES},
+		{.timeout_ms = 3001, .retries = 7},
+	};
+	static const struct bmr_source_options wanted[] = {
+		{.timeout_ms = 3000, .retries = 1},
+		{.timeout_ms = 2999, .retries = BMR_SOURCE_NO_RETRIES},
+		{.timeout_ms = 3000, .retries = 1},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof given / sizeof *given; i++) {
+		struct bmr_source_options options = given[i];
+
+		options.log = (struct bmr_log *)&options;
+		bmr_source_options_look(&options, 3000);
+		assert_null(options.log);
+		assert_int_equal(options.timeout_ms, wanted[i].timeout_ms);
+		assert_int_equal(options.retries, wanted[i].retries);
+	}
+}
+
 /* Four failures with three retries: each of them brought bytes. */
 static void test_resumes_where_it_was_cut(void **state)
 {
@@ -441,6 +466,7 @@ int main(void)
 		cmocka_unit_test(test_opening_is_tried_again),
 		cmocka_unit_test(test_number_of_tries),
 		cmocka_unit_test(test_a_disk_is_waited_for),
+		cmocka_unit_test(test_a_look),
 		cmocka_unit_test(test_a_no_is_not_tried_again),
 		cmocka_unit_test(test_resumes_where_it_was_cut),
 		cmocka_unit_test(test_gives_up_without_progress),
