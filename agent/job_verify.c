@@ -183,7 +183,7 @@ static bool disk_ends(const struct bmr_manifest *m, struct bmr_verify_report *r)
 	struct bmr_verify_list *list = &r->found.differing;
 	struct bmr_wrong_chunk *first = &list->chunks[0];
 
-	if (!r->target || r->target->size >= r->size)
+	if (!bmr_verify_report_disk_is_short(r))
 		return false;
 	first->chunk = (uint32_t)(r->target->size / r->chunk_size);
 	first->offset = r->target->size;

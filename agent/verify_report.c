@@ -50,6 +50,11 @@ void bmr_verify_report_say(const struct bmr_verify_report *r, struct bmr_screen 
 	}
 }
 
+bool bmr_verify_report_disk_is_short(const struct bmr_verify_report *r)
+{
+	return r->target && r->target->size < r->size;
+}
+
 int bmr_verify_report_judge(const struct bmr_verify_report *r, struct bmr_err *e)
 {
 	const struct bmr_verify_list *bad = &r->found.bad;
@@ -62,7 +67,7 @@ int bmr_verify_report_judge(const struct bmr_verify_report *r, struct bmr_err *e
 		                   ") of the disk",
 		                   bad->count, chunk_count(r), bad->chunks[0].offset,
 		                   bad->chunks[0].offset / r->sector);
-	if (r->target && r->target->size < r->size)
+	if (bmr_verify_report_disk_is_short(r))
 		return bmr_err_set(e, BMR_E_TARGET, 0,
 		                   "'%s' does not hold the image: it has %" PRIu64
 		                   " bytes, and the image %" PRIu64,

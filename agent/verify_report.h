@@ -3,6 +3,7 @@
 #ifndef BMR_AGENT_VERIFY_REPORT_H
 #define BMR_AGENT_VERIFY_REPORT_H
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 
@@ -27,6 +28,9 @@ struct bmr_verify_report {
 	/* Of a stream differing.named is 1 at most, and its chunks are of 1 MiB. */
 	struct bmr_verify_chunks_result found;
 };
+
+/* There is a disk, and it ends before the image does. */
+bool bmr_verify_report_disk_is_short(const struct bmr_verify_report *r);
 
 /* Say each wrong chunk that has a name. */
 void bmr_verify_report_say(const struct bmr_verify_report *r, struct bmr_screen *screen);
