@@ -99,7 +99,7 @@ static int smb_open(const struct bmr_place *place, uint64_t off, struct bmr_conn
 
 const struct bmr_source_ops bmr_smb_ops = {
 	.block = SMB_WIRE_BLOCK,
-	.depth = 4,
+	.depth = 5,
 	.open = smb_open,
 	.read = smb_read,
 	.close = smb_close,

@@ -19,7 +19,7 @@
 #include "transport/stop.h"
 #include "transport/url.h"
 
-#define LANES_MAX 4
+#define LANES_MAX 5
 #define LAST_TRY_MS 1000
 
 static const struct bmr_source_ops *const backends[] = {
