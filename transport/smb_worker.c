@@ -78,6 +78,10 @@ static void fail_errno(struct smb_wire_reply *reply, const struct worker *w, int
 	case ENOMEM:
 		fail(reply, BMR_E_NOMEM, 0, "out of memory");
 		return;
+	case ECONNABORTED:
+		fail(reply, BMR_E_NET, 0,
+		     "it closed the connection, as a server of SMB 1 alone does: 2 or 3 is needed");
+		return;
 	default:
 		fail(reply, BMR_E_NET, error, "no answer");
 	}
@@ -156,6 +160,16 @@ static int seek(struct worker *w, uint64_t off)
 	return w->pos < 0 ? -1 : 0;
 }
 
+/* What could be opened may be read: another try shows whether the right to it is gone. */
+static void fail_read(struct smb_wire_reply *reply, const struct worker *w, int error)
+{
+	if (error == EACCES || error == EPERM)
+		fail(reply, BMR_E_NET, 0,
+		     "access denied, or an answer was changed on its way: its signature is wrong");
+	else
+		fail_errno(reply, w, error);
+}
+
 static void do_read(struct worker *w, const struct smb_wire_request *request,
                     struct smb_wire_reply *reply)
 {
@@ -170,7 +184,7 @@ static void do_read(struct worker *w, const struct smb_wire_request *request,
 		                      request->len - reply->len);
 
 		if (n < 0)
-			fail_errno(reply, w, errno);
+			fail_read(reply, w, errno);
 		if (n <= 0)
 			return;
 		reply->len += (uint32_t)n;

@@ -3,8 +3,10 @@
 """Images from Samba: well behaved, dying, frozen, replaced; passwords and guests."""
 
 import os
+import socket
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "fixtures"))
@@ -77,6 +79,72 @@ def worker_alone():
             sys.exit(f"FAILED: a worker without a master ended with {code}")
 
 
+class Forger:
+    """Between client and server: changes one bit of what the server sends, 300,000 bytes after the
+    beginning of each of so many connections."""
+    PLACE = 300_000
+
+    def __init__(self, port, count):
+        self.to, self.left, self.forged = port, count, 0
+        self.lock = threading.Lock()        # guards left and forged
+        self.listener = socket.create_server(("127.0.0.1", 0), backlog=16)
+        self.port = self.listener.getsockname()[1]
+        threading.Thread(target=self.accept, daemon=True).start()
+
+    def accept(self):
+        while True:
+            client = self.listener.accept()[0]
+            server = socket.create_connection(("127.0.0.1", self.to))
+            for pump, ends in ((self.pass_on, (client, server)), (self.forge, (server, client))):
+                threading.Thread(target=pump, args=ends, daemon=True).start()
+
+    @staticmethod
+    def pass_on(source, sink, change=lambda data: None):
+        try:
+            while data := bytearray(source.recv(65536)):
+                change(data)
+                sink.sendall(data)
+            sink.shutdown(socket.SHUT_WR)
+        except OSError:
+            pass
+
+    def forge(self, source, sink):
+        passed = 0
+
+        def change(data):
+            nonlocal passed
+            if passed <= self.PLACE < passed + len(data):
+                with self.lock:
+                    if self.left > 0:
+                        data[self.PLACE - passed] ^= 1
+                        self.left, self.forged = self.left - 1, self.forged + 1
+            passed += len(data)
+        self.pass_on(source, sink, change)
+
+
+def forged(case, server):
+    """What was changed on the way is found by its signature, and is no part of the image."""
+    def cat(count, code, word):
+        forger = Forger(server.port, count)
+        run = case.cat(server.url("image", port=forger.port), "--timeout-ms", 6000, *LOGIN)
+        run.expect(code, "its signature is wrong", word)
+        if forger.forged == 0:
+            run.fail("nothing was forged")
+        return run
+
+    cat(1 << 30, 69, "gave up")
+    if cat(1, 0, "trying again").out["sha256"] != case.digests["image"]:
+        sys.exit("FAILED: a forged answer was taken")
+    case.done("forged answers are not taken")
+
+
+def old_server(case):
+    """Nothing goes over SMB 1, whatever the server wants."""
+    with Smb(case.root, min_protocol="NT1", max_protocol="NT1") as server:
+        case.cat(server.url("image"), "--timeout-ms", 6000, *LOGIN).expect(69, "2 or 3 is needed")
+    case.done("a server of SMB 1 alone is not read")
+
+
 def main():
     need("smbd", "smbpasswd")
     case = Case()
@@ -96,12 +164,14 @@ def main():
         case.absent(server, *LOGIN)
         case.stopped(server, *LOGIN)
         case.killed(server, *LOGIN)
+        forged(case, server)
         case.replaced(server, *LOGIN)
         case.replaced_unseen(server, *LOGIN)
         case.frozen(server, *LOGIN)
         case.thawed(server, *LOGIN)
     with Smb(case.root, signing=True, min_protocol="SMB3_00") as server:
         case.whole(server, *LOGIN)
+    old_server(case)
     case.finish()
 
 
