@@ -38,6 +38,7 @@ from pathlib import Path
 HOST = "10.0.2.2"               # the host's loopback, as a guest sees it
 PANIC = re.compile(r"Kernel panic - not syncing|Initramfs unpacking failed")
 TAIL_LINES = 40
+TEXT_SCREEN, TEXT_SCREEN_SIZE = 0xB8000, 32768     # a PC's, two bytes for each of 80 columns
 PATIENCE = float(os.environ.get("BMR_PATIENCE") or 1)
 OVMF = Path("/usr/share/OVMF")
 
@@ -374,6 +375,19 @@ class Machine:
         """Press keys of the PS/2 keyboard one after the other, by QEMU's names ("ret", "a")."""
         for name in names:
             self.qmp("send-key", keys=[{"type": "qcode", "data": name}])
+
+    def together(self, *names):
+        """Press keys of the PS/2 keyboard at the same time."""
+        self.qmp("send-key", keys=[{"type": "qcode", "data": name} for name in names])
+
+    def screen_text(self):
+        """What a PC's text screen holds, as lines; with what has scrolled off it lately."""
+        with tempfile.TemporaryDirectory(prefix="bmr-") as folder:
+            cells = Path(folder) / "cells"
+            self.qmp("pmemsave", val=TEXT_SCREEN, size=TEXT_SCREEN_SIZE, filename=str(cells))
+            text = cells.read_bytes()[::2].decode("cp437").replace("\0", " ")
+        rows = [text[at:at + 80].rstrip() for at in range(0, len(text), 80)]
+        return "\n".join(rows).rstrip()
 
     def link(self, number, up):
         """Put the cable into a network card (0 is the first), or pull it."""
