@@ -171,20 +171,19 @@ def fault_disk_blocks(lab):
 def fault_disk_server(lab):
     """Writes that fail by chance, a disk that fails from a moment on, and one whose server ends."""
     trigger = lab.work / "fail-now"
+    chance = ("error-pwrite=EIO", "error-pwrite-rate=20%", f"error-pwrite-file={trigger}")
     with Reports(lab.work) as reports:
         trial = Trial(lab, "virtio", reports)
-        with Nbdkit(trial.disk) as server:
+        with Nbdkit(trial.disk, *chance) as server:
             trial.whole(server.blockdev())
-        with Nbdkit(trial.disk, "error-pwrite=EIO", "error-pwrite-rate=20%") as server:
-            with trial.restore(server.blockdev()) as vm:
-                trial.see_failed(vm, "cannot write " + ANY_SECTOR)
-            server.check_fired()
-        with Nbdkit(trial.disk, "error=EIO", "error-rate=100%", f"error-file={trigger}") as server:
-            with trial.restore(server.blockdev()) as vm:
-                trial.wait_middle()
-                trigger.touch()
-                trial.see_failed(vm, ANY_SECTOR)
-            server.check_fired()
+        for fault in (chance, ("error=EIO", "error-rate=100%", f"error-file={trigger}")):
+            trigger.unlink(missing_ok=True)
+            with Nbdkit(trial.disk, *fault) as server:
+                with trial.restore(server.blockdev()) as vm:
+                    trial.wait_middle()
+                    trigger.touch()
+                    trial.see_failed(vm, ANY_SECTOR)
+                server.check_fired()
         with Nbdkit(trial.disk) as server, trial.restore(server.blockdev()) as vm:
             trial.wait_middle()
             server.kill()

@@ -245,7 +245,8 @@ class Qmp:
         return json.loads(line)
 
     def close(self):
-        self._stream.close()
+        with contextlib.suppress(OSError):      # a request that QEMU did not live to read
+            self._stream.close()
         self._sock.close()
 
 
