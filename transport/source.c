@@ -49,9 +49,11 @@ struct bmr_source {
 	dev_t device;
 	char identity[BMR_IDENTITY_SIZE];
 
-	pthread_mutex_t lock; /* guards lanes[].busy and pace_at */
+	pthread_mutex_t lock; /* guards lanes[].busy, given_up, why and pace_at */
 	pthread_cond_t lane_free;
 	struct lane lanes[LANES_MAX];
+	unsigned given_up;   /* reads that had no answer in time */
+	struct bmr_err why;  /* of the last of them */
 	struct bmr_pin *pin; /* what its bytes must be; NULL: not known; does not change any more */
 	uint64_t pace_at;    /* rate limit: no read begins before (microseconds of the clock) */
 };
@@ -114,28 +116,46 @@ static int connect_lane(struct bmr_source *s, struct lane *lane, uint64_t off, s
 	return -1;
 }
 
-static struct lane *claim_lane(struct bmr_source *s)
+/* One that is connected is better than one that is not; NULL: all are busy. */
+static struct lane *free_lane(struct bmr_source *s)
 {
 	struct lane *lane = NULL;
 
+	for (unsigned i = 0; i < lane_count(s); i++)
+		if (!s->lanes[i].busy && (!lane || (!lane->conn && s->lanes[i].conn)))
+			lane = &s->lanes[i];
+	return lane;
+}
+
+/* Who waits while another one gives the server up gives it up too: the same wait, begun once more for
+ * each lane that others had, would last for several times the time-out. */
+static struct lane *claim_lane(struct bmr_source *s, struct bmr_err *e)
+{
+	struct lane *lane = NULL;
+	unsigned given_up;
+
 	pthread_mutex_lock(&s->lock);
-	while (!lane) {
-		/* One that is connected is better than one that is not. */
-		for (unsigned i = 0; i < lane_count(s); i++)
-			if (!s->lanes[i].busy && (!lane || (!lane->conn && s->lanes[i].conn)))
-				lane = &s->lanes[i];
-		if (!lane)
-			pthread_cond_wait(&s->lane_free, &s->lock);
-	}
-	lane->busy = true;
+	given_up = s->given_up;
+	while (s->given_up == given_up && !(lane = free_lane(s)))
+		pthread_cond_wait(&s->lane_free, &s->lock);
+	if (lane)
+		lane->busy = true;
+	else
+		*e = s->why;
 	pthread_mutex_unlock(&s->lock);
 	return lane;
 }
 
-static void release_lane(struct bmr_source *s, struct lane *lane)
+/* given_up: why its reader did; else NULL. */
+static void release_lane(struct bmr_source *s, struct lane *lane, const struct bmr_err *given_up)
 {
 	pthread_mutex_lock(&s->lock);
 	lane->busy = false;
+	if (given_up) {
+		s->given_up++;
+		s->why = *given_up;
+		pthread_cond_broadcast(&s->lane_free);
+	}
 	pthread_cond_signal(&s->lane_free);
 	pthread_mutex_unlock(&s->lock);
 }
@@ -222,9 +242,11 @@ static int read_plain(struct bmr_source *s, void *buf, size_t len, uint64_t off,
 
 	if (pace(s, len, e) < 0)
 		return -1;
-	lane = claim_lane(s);
+	lane = claim_lane(s, e);
+	if (!lane)
+		return -1;
 	rc = read_with_retry(s, lane, buf, len, off, got, e);
-	release_lane(s, lane);
+	release_lane(s, lane, rc < 0 && e->code == BMR_E_NET ? e : NULL);
 	return rc;
 }
 

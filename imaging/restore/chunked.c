@@ -338,14 +338,16 @@ static int begin_writing(struct bmr_chunked *c, bmr_chunked_begin *begin, void *
 	return 0;
 }
 
-/* Then nobody waits for the server any more, whatever of the image is still to come.  Under the lock. */
-static bool disk_failed(const struct bmr_chunked *c)
+/* The disk failed, or one reader has given the server up: then nobody waits for the server any more,
+ * whatever of the image is still to come.  Under the lock. */
+static bool is_lost(const struct bmr_chunked *c)
 {
-	return c->bad > 0 || (c->failed && c->err.code == BMR_E_TARGET);
+	return c->bad > 0 ||
+	       (c->failed && (c->err.code == BMR_E_TARGET || c->err.code == BMR_E_NET));
 }
 
 /* Until all workers have ended: begin to write when one of them wants to; make their reads end when
- * all is to stop, or the disk failed. */
+ * all is to stop, or is lost. */
 static void coordinate(struct bmr_chunked *c, bmr_chunked_begin *begin, void *ctx)
 {
 	struct bmr_err err;
@@ -353,10 +355,10 @@ static void coordinate(struct bmr_chunked *c, bmr_chunked_begin *begin, void *ct
 	pthread_mutex_lock(&c->lock);
 	while (c->running > 0) {
 		bool go = c->wanted && !atomic_load(&c->writing) && !c->failed;
-		bool enough = disk_failed(c);
+		bool lost = is_lost(c);
 
 		pthread_mutex_unlock(&c->lock);
-		if (enough || bmr_restore_stopped(c->r))
+		if (lost || bmr_restore_stopped(c->r))
 			bmr_chain_stop(c->chain);
 		if (go && begin_writing(c, begin, ctx, &err) < 0)
 			fail(c, 0, &err);

@@ -167,7 +167,7 @@ class Lossy:
                 seconds = time.monotonic() - hole
                 if "bmr: failed:" not in text or "does not answer" not in text:
                     self.x.violation(f"{restore.name}: no clear end: {text[-600:]}")
-                if seconds > 6 * TIMEOUT:
+                if seconds > 3 * TIMEOUT:
                     self.x.violation(f"{restore.name}: {seconds:.0f} s to give up, of {TIMEOUT}")
                 self.x.add(fired=cable.count("dropped"))
 

@@ -6,6 +6,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include <limits.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -459,6 +460,38 @@ static void test_many_threads(void **state)
 	close_and_count(s, &plan);
 }
 
+static void *read_in_vain(void *arg)
+{
+	unsigned char byte;
+	struct bmr_err e;
+	size_t got;
+
+	assert_int_equal(bmr_source_read(arg, &byte, 1, 0, &got, &e), -1);
+	assert_int_equal(e.code, BMR_E_NET);
+	return NULL;
+}
+
+/* Those that wait for a lane do not begin the wait again that those before them have given up. */
+static void test_all_give_up_at_once(void **state)
+{
+	struct plan plan = {.cut_reads = UINT_MAX, .retries = 2};
+	unsigned tries = 3 * (plan.retries + 1); /* of the three lanes */
+	pthread_t threads[8];
+	struct bmr_source *s;
+	struct bmr_err e;
+
+	(void)state;
+	assert_int_equal(open_fake(&plan, &s, &e), 0);
+	for (size_t i = 0; i < 8; i++)
+		assert_int_equal(pthread_create(&threads[i], NULL, read_in_vain, s), 0);
+	for (size_t i = 0; i < 8; i++)
+		pthread_join(threads[i], NULL);
+	assert_int_equal(plan.reads, tries);
+	read_in_vain(s); /* a new one tries for itself */
+	assert_int_equal(plan.reads, tries + plan.retries + 1);
+	close_and_count(s, &plan);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -478,6 +511,7 @@ int main(void)
 		cmocka_unit_test(test_stopped_by_its_user),
 		cmocka_unit_test(test_stops_alone),
 		cmocka_unit_test(test_many_threads),
+		cmocka_unit_test(test_all_give_up_at_once),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
