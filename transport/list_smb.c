@@ -31,7 +31,7 @@ static int take(const char *memory, size_t len, struct bmr_list *list, struct bm
 
 int bmr_list_smb(const struct bmr_place *place, struct bmr_list *list, struct bmr_err *e)
 {
-	struct smb_link link = {.socket = -1};
+	struct smb_link link = {.worker = {.socket = -1}};
 	int rc = bmr_smb_link_open(&link, place, e);
 
 	if (rc == 0) {

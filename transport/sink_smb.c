@@ -116,7 +116,7 @@ static int smb_open(const struct bmr_place *place, bool replace, struct bmr_drai
 	if (!d)
 		return bmr_err_nomem(e, "smb");
 	d->replace = replace;
-	d->link.socket = -1;
+	d->link.worker.socket = -1;
 	if (prepare(d, place, e) < 0) {
 		smb_close(&d->drain);
 		return -1;

@@ -3,114 +3,44 @@
 
 #include <ctype.h>
 #include <errno.h>
-#include <fcntl.h>
-#include <poll.h>
-#include <signal.h>
-#include <spawn.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/socket.h>
-#include <sys/wait.h>
 
-#include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/err.h"
 #include "transport/resolve.h"
 #include "transport/smb_worker.h"
 
-static int set_actions(posix_spawn_file_actions_t *actions, int socket, int memory)
-{
-	if (posix_spawn_file_actions_addopen(actions, 0, "/dev/null", O_RDWR, 0) != 0 ||
-	    posix_spawn_file_actions_adddup2(actions, 0, 1) != 0 ||
-	    posix_spawn_file_actions_adddup2(actions, 0, 2) != 0 ||
-	    posix_spawn_file_actions_adddup2(actions, socket, SMB_WIRE_SOCKET) != 0 ||
-	    posix_spawn_file_actions_adddup2(actions, memory, SMB_WIRE_MEMORY) != 0 ||
-	    posix_spawn_file_actions_addclosefrom_np(actions, SMB_WIRE_MEMORY + 1) != 0)
-		return -1;
-	return 0;
-}
-
-/* In a group of its own: ^C and the signals of a terminal are for us to handle.  Without our
- * environment: nothing in it concerns the worker. */
-static int spawn(int socket, int memory, pid_t *pid)
-{
-	char program[] = "bmr";
-	char argument[] = BMR_SMB_WORKER_ARGUMENT;
-	char path[] = "PATH=/usr/sbin:/usr/bin:/sbin:/bin";
-	char *argv[] = {program, argument, NULL};
-	char *envp[] = {path, NULL};
-	posix_spawn_file_actions_t actions;
-	posix_spawnattr_t attr;
-	int rc;
-
-	posix_spawn_file_actions_init(&actions);
-	posix_spawnattr_init(&attr);
-	posix_spawnattr_setflags(&attr, POSIX_SPAWN_SETPGROUP);
-	rc = set_actions(&actions, socket, memory);
-	if (rc == 0)
-		rc = posix_spawn(pid, "/proc/self/exe", &actions, &attr, argv, envp);
-	posix_spawnattr_destroy(&attr);
-	posix_spawn_file_actions_destroy(&actions);
-	return rc;
-}
-
-/* Above those that the worker will have, so that no dup2 overwrites a source of the next. */
-static int move_up(int *fd)
-{
-	int high = fcntl(*fd, F_DUPFD_CLOEXEC, SMB_WIRE_MEMORY + 1);
-
-	if (high < 0)
-		return -1;
-	close(*fd);
-	*fd = high;
-	return 0;
-}
-
 static int start_worker(struct smb_link *l, struct bmr_err *e)
 {
-	AUTO_FD int memory = memfd_create("smb", MFD_CLOEXEC);
-	AUTO_FD int theirs = -1;
-	int pair[2];
-	void *map;
+	const struct bmr_coprocess_order order = {
+		.task = "smb",
+		.argument = BMR_SMB_WORKER_ARGUMENT,
+		.memory_size = SMB_WIRE_BLOCK,
+	};
 
-	if (memory < 0 || ftruncate(memory, SMB_WIRE_BLOCK) < 0 ||
-	    socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
-		return bmr_err_set(e, BMR_E_NOMEM, errno, "cannot prepare a worker for smb");
-	l->socket = pair[0];
-	theirs = pair[1];
-	map = mmap(NULL, SMB_WIRE_BLOCK, PROT_READ | PROT_WRITE, MAP_SHARED, memory, 0);
-	if (map == MAP_FAILED || move_up(&memory) < 0 || move_up(&theirs) < 0)
-		return bmr_err_set(e, BMR_E_NOMEM, errno, "cannot prepare a worker for smb");
-	l->memory = map;
-	if (spawn(theirs, memory, &l->pid) != 0) {
-		l->pid = 0;
-		return bmr_err_set(e, BMR_E_NOMEM, 0, "cannot start a worker for smb");
-	}
+	if (bmr_coprocess_start(&l->worker, &order, e) < 0)
+		return -1;
+	l->memory = l->worker.memory;
 	return 0;
 }
 
 static int await_reply(struct smb_link *l, unsigned limit_ms, struct bmr_err *e)
 {
-	struct pollfd fds[] = {
-		{.fd = l->socket, .events = POLLIN},
-		{.fd = l->place->stop_fd, .events = POLLIN},
-	};
-	uint64_t deadline = bmr_clock_ms() + limit_ms;
-	int n;
-
-	do {
-		n = poll(fds, 2, bmr_clock_left(deadline));
-	} while (n < 0 && errno == EINTR);
-	if (fds[1].revents)
+	switch (bmr_coprocess_await(&l->worker, &l->reply, sizeof l->reply, l->place->stop_fd,
+	                            limit_ms)) {
+	case BMR_COPROCESS_ANSWERED:
+		return 0;
+	case BMR_COPROCESS_STOPPED:
 		return bmr_err_set(e, BMR_E_STOPPED, 0, "stopped");
-	if (n == 0)
+	case BMR_COPROCESS_SILENT:
 		return bmr_err_set(e, BMR_E_NET, 0, "'%s' does not answer (nothing for %u.%u s)",
 		                   l->place->url->safe, limit_ms / 1000, limit_ms / 100 % 10);
-	if (recv(l->socket, &l->reply, sizeof l->reply, MSG_DONTWAIT) != (ssize_t)sizeof l->reply)
-		return bmr_err_set(e, BMR_E_NET, 0, "the smb worker for '%s' died",
-		                   l->place->url->safe);
-	return 0;
+	case BMR_COPROCESS_DIED:
+		break;
+	}
+	return bmr_err_set(e, BMR_E_NET, 0, "the smb worker for '%s' died", l->place->url->safe);
 }
 
 /* Only what the operation needs: a READ has no use for 64 kB of names. */
@@ -124,7 +54,7 @@ static size_t request_size(enum smb_wire_op op)
 int bmr_smb_link_call(struct smb_link *l, unsigned limit_ms, struct bmr_err *e)
 {
 	l->reply.len = 0;
-	if (send(l->socket, &l->request, request_size(l->request.op), MSG_NOSIGNAL) < 0)
+	if (send(l->worker.socket, &l->request, request_size(l->request.op), MSG_NOSIGNAL) < 0)
 		return bmr_err_set(e, BMR_E_NET, errno, "the smb worker for '%s' died",
 		                   l->place->url->safe);
 	if (await_reply(l, limit_ms, e) < 0) {
@@ -174,7 +104,7 @@ int bmr_smb_link_open(struct smb_link *l, const struct bmr_place *place, struct 
 	int rc;
 
 	l->place = place;
-	l->socket = -1;
+	l->worker.socket = -1;
 	/* Only to say it clearly: to libsmbclient a name without an address is an invalid argument. */
 	if (bmr_resolve(place->url->host, bmr_clock_ms() + place->stall_ms, place->stop_fd, address,
 	                e) < 0)
@@ -214,15 +144,7 @@ int bmr_smb_link_url(const struct smb_link *l, const char *path, char url[SMB_WI
 
 void bmr_smb_link_close(struct smb_link *l)
 {
-	if (l->pid > 0) {
-		kill(l->pid, SIGKILL);
-		while (waitpid(l->pid, NULL, 0) < 0 && errno == EINTR)
-			;
-	}
-	if (l->socket >= 0)
-		close(l->socket);
-	if (l->memory)
-		munmap(l->memory, SMB_WIRE_BLOCK);
+	bmr_coprocess_end(&l->worker);
 	memset(l, 0, sizeof *l);
-	l->socket = -1;
+	l->worker.socket = -1;
 }

@@ -3,14 +3,14 @@
 #ifndef BMR_TRANSPORT_SMB_LINK_H
 #define BMR_TRANSPORT_SMB_LINK_H
 
+#include "base/coprocess.h"
 #include "transport/smb_wire.h"
 #include "transport/source_ops.h"
 
 /* One thread at a time.  After any error only to be closed. */
 struct smb_link {
 	const struct bmr_place *place;
-	pid_t pid;
-	int socket;
+	struct bmr_coprocess worker;
 	char *memory; /* SMB_WIRE_BLOCK bytes shared with the worker */
 	struct smb_wire_request request;
 	struct smb_wire_reply reply;

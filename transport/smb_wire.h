@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* smb_wire.h - what smb_link.c and smb_worker.c say to each other; private to transport/.
  *
- * Both are the same program.  Descriptor 3 of the worker is a SOCK_SEQPACKET socket: one request,
- * one reply.  Descriptor 4 is memory of SMB_WIRE_BLOCK bytes that both have mapped.
+ * Both are the same program.  The worker is a coprocess (base/coprocess.h): on its socket one request,
+ * one reply; SMB_WIRE_BLOCK bytes of memory.
  */
 #ifndef BMR_TRANSPORT_SMB_WIRE_H
 #define BMR_TRANSPORT_SMB_WIRE_H
@@ -11,10 +11,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/coprocess.h"
 #include "base/err.h"
 
-#define SMB_WIRE_SOCKET 3
-#define SMB_WIRE_MEMORY 4
+#define SMB_WIRE_SOCKET BMR_COPROCESS_SOCKET
+#define SMB_WIRE_MEMORY BMR_COPROCESS_MEMORY
 #define SMB_WIRE_BLOCK (1024 * 1024)
 /* Three characters may stand for each of a URL's path; see URL_MAX in url.c. */
 #define SMB_WIRE_URL (4 * 8192)
