@@ -31,6 +31,8 @@ CFLAGS ?= -O2 -g
 ALL_CFLAGS = -std=gnu17 $(WARNINGS) -pthread -fno-strict-aliasing -fstack-protector-strong \
 	-D_FORTIFY_SOURCE=2 -ffile-prefix-map=$(CURDIR)=. $(CFLAGS)
 
+PLAIN_CFLAGS := $(ALL_CFLAGS)
+
 # One set of objects for each kind of build: plain, asan, tsan.
 KIND ?= plain
 ifeq ($(KIND),asan)
@@ -60,6 +62,16 @@ fixtures := $(patsubst tests/fixtures/%.c,$(OUT)/fixtures/%,\
 tsan_tests := $(addprefix $(BUILD)/tsan/unit/,$(filter capture chunked events fetch merge pipe readback restore verify \
 	verify_chunks source retry,$(notdir $(unit_tests))))
 
+# What runs in the box (imaging/codec/box.h) is a program of its own, of few libraries, within the other:
+# plain in every kind of build, so that it is confined as it will be.
+unpacker := $(BUILD)/unpacker/bmr-unpack
+unpacker_packages := zlib libisal libdeflate libzstd liblzma liblz4
+unpacker_sources := $(wildcard unpacker/*.c) base/err.c base/login.c base/text.c imaging/codec/stream.c \
+	imaging/codec/codec.c imaging/codec/format.c imaging/codec/raw.c imaging/codec/gzip.c imaging/codec/zstd.c \
+	imaging/codec/xz.c imaging/codec/lz4.c imaging/codec/bzip2.c $(wildcard imaging/codec/frame_*.c)
+# libseccomp linked in: a third of what the medium would have to take.
+unpacker_libs = $(shell $(PKG_CONFIG) --libs $(unpacker_packages)) -lbz2 -Wl,-Bstatic -lseccomp -Wl,-Bdynamic
+
 .PHONY: all
 all: $(OUT)/bmr
 
@@ -73,6 +85,17 @@ $(library): $(filter-out $(obj)/agent/main.o,$(objects))
 $(obj)/%.o: %.c Makefile
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(CPPFLAGS) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
+
+$(unpacker): $(unpacker_sources:%.c=$(BUILD)/unpacker/obj/%.o)
+	$(Q)$(CC) $(PLAIN_CFLAGS) $(LDFLAGS) -s -Wl,-z,relro,-z,now -o $@ $^ $(unpacker_libs)
+
+$(BUILD)/unpacker/obj/%.o: %.c Makefile
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(CPPFLAGS) $(PLAIN_CFLAGS) -MMD -MP -c -o $@ $<
+
+# The assembler looks for it there.
+$(obj)/imaging/codec/box_program.o $(BUILD)/fuzz/obj/imaging/codec/box_program.o: $(unpacker)
+$(obj)/imaging/codec/box_program.o $(BUILD)/fuzz/obj/imaging/codec/box_program.o: CPPFLAGS += -Wa,-I$(BUILD)/unpacker
 
 # The version stands in one object only, so that a commit does not rebuild the rest.
 $(obj)/agent/version.o: CPPFLAGS += -DBMR_VERSION='"$(VERSION)"'
@@ -97,7 +120,7 @@ $(OUT)/fixtures/%: tests/fixtures/%.c $(library)
 	@mkdir -p $(@D) $(obj)
 	$(Q)$(CC) $(CPPFLAGS) $(ALL_CFLAGS) -MMD -MP -MF $(obj)/fixture-$*.d -o $@ $< $(library) $(LDLIBS)
 
--include $(shell find $(obj) -name '*.d' 2>/dev/null)
+-include $(shell find $(obj) $(BUILD)/unpacker -name '*.d' 2>/dev/null)
 
 .PHONY: FORCE
 FORCE:

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* codec.h - what one compression library must do; only decode.c calls it.
+/* codec.h - what one compression library must do; only stream.c calls it.
  *
  * A codec turns bytes between two cursors into bytes between two others and says when a stream
  * (gzip member, zstd frame ...) has ended.  Refilling, joining streams, truncation and what follows
- * the last stream are decode.c's, so they are the same for all.
+ * the last stream are stream.c's, so they are the same for all.
  */
 #ifndef BMR_IMAGING_CODEC_CODEC_H
 #define BMR_IMAGING_CODEC_CODEC_H
@@ -66,8 +66,8 @@ const struct bmr_codec *bmr_codec_find(enum bmr_format format);
 struct bmr_decoder;
 struct bmr_input;
 
-/* bmr_decoder_open for a given codec: what bmr_codec_find leads to, and how tests try one that this
- * CPU would not choose. */
+/* bmr_decoder_open for a given codec, which runs in this process: how tests try one that this CPU would
+ * not choose. */
 int bmr_decoder_open_codec(const struct bmr_codec *codec, const struct bmr_input *input,
                            struct bmr_decoder **out, struct bmr_err *e);
 

@@ -19,63 +19,14 @@ struct bmr_unpacker {
 	void *state;
 };
 
-int bmr_frame_damaged(struct bmr_err *e, const char *what)
-{
-	return bmr_err_set(e, BMR_E_DATA, 0, "a chunk of the image is damaged: %s", what);
-}
-
-int bmr_frame_unpackable(struct bmr_err *e, const char *what)
-{
-	return bmr_err_set(e, BMR_E_BUG, 0, "a chunk cannot be packed: %s", what);
-}
-
-/* --- none --- */
-
-static size_t none_bound(size_t len)
-{
-	return len;
-}
-
-static int none_pack(void *state, const void *data, size_t len, void *out, size_t room,
-                     size_t *stored, struct bmr_err *e)
-{
-	(void)state;
-	(void)room;
-	(void)e;
-	memcpy(out, data, len);
-	*stored = len;
-	return 0;
-}
-
-static int none_unpack(void *state, const void *frame, size_t stored, void *out, size_t len,
-                       struct bmr_err *e)
-{
-	(void)state;
-	if (stored != len)
-		return bmr_frame_damaged(e, "it has another length");
-	memcpy(out, frame, len);
-	return 0;
-}
-
-static const struct bmr_frame_ops none = {
-	.bound = none_bound,
-	.pack = none_pack,
-	.unpack = none_unpack,
+static const char *const names[] = {
+	[BMR_PACK_ZSTD] = "zstd",
+	[BMR_PACK_GZIP] = "gzip",
+	[BMR_PACK_LZ4] = "lz4",
+	[BMR_PACK_NONE] = "none",
 };
 
-/* --- all --- */
-
-static const struct {
-	const char *name;
-	const struct bmr_frame_ops *ops;
-} codecs[] = {
-	[BMR_PACK_ZSTD] = {"zstd", &bmr_frame_zstd},
-	[BMR_PACK_GZIP] = {"gzip", &bmr_frame_gzip},
-	[BMR_PACK_LZ4] = {"lz4", &bmr_frame_lz4},
-	[BMR_PACK_NONE] = {"none", &none},
-};
-
-#define CODEC_COUNT (sizeof codecs / sizeof *codecs)
+#define CODEC_COUNT (sizeof names / sizeof *names)
 
 static int parse_level(const char *text, const char *name, const struct bmr_frame_ops *ops,
                        int *level, struct bmr_err *e)
@@ -97,13 +48,14 @@ int bmr_pack_parse(const char *text, enum bmr_codec_id *pack, int *level, struct
 	size_t len = strcspn(text, ":");
 
 	for (size_t i = BMR_PACK_ZSTD; i < CODEC_COUNT; i++) {
-		if (strlen(codecs[i].name) != len || memcmp(codecs[i].name, text, len) != 0)
+		if (strlen(names[i]) != len || memcmp(names[i], text, len) != 0)
 			continue;
 		*pack = (enum bmr_codec_id)i;
-		*level = codecs[i].ops->level_default;
+		*level = bmr_frame_find((enum bmr_codec_id)i)->level_default;
 		if (text[len] == '\0')
 			return 0;
-		return parse_level(text + len + 1, codecs[i].name, codecs[i].ops, level, e);
+		return parse_level(text + len + 1, names[i], bmr_frame_find((enum bmr_codec_id)i),
+		                   level, e);
 	}
 	return bmr_err_set(e, BMR_E_USAGE, 0,
 	                   "'%s' is not a compression: zstd[:1-19], gzip[:1-12], lz4 or none",
@@ -112,7 +64,7 @@ int bmr_pack_parse(const char *text, enum bmr_codec_id *pack, int *level, struct
 
 size_t bmr_pack_bound(enum bmr_codec_id pack, size_t len)
 {
-	return codecs[pack].ops->bound(len);
+	return bmr_frame_find(pack)->bound(len);
 }
 
 int bmr_packer_open(enum bmr_codec_id pack, int level, size_t chunk_size, struct bmr_packer **out,
@@ -122,7 +74,7 @@ int bmr_packer_open(enum bmr_codec_id pack, int level, size_t chunk_size, struct
 
 	if (!p)
 		return bmr_err_nomem(e, "a packer");
-	p->ops = codecs[pack].ops;
+	p->ops = bmr_frame_find(pack);
 	p->chunk_size = chunk_size;
 	if (p->ops->pack_open) {
 		p->state = p->ops->pack_open(level, chunk_size);
@@ -161,7 +113,7 @@ int bmr_unpacker_open(enum bmr_codec_id pack, struct bmr_unpacker **out, struct 
 
 	if (!u)
 		return bmr_err_nomem(e, "an unpacker");
-	u->ops = codecs[pack].ops;
+	u->ops = bmr_frame_find(pack);
 	if (u->ops->unpack_open) {
 		u->state = u->ops->unpack_open();
 		if (!u->state)

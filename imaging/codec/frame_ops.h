@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* frame_ops.h - what one compression library must do for frame.c; nobody else calls it. */
+/* frame_ops.h - what one compression library must do for frame.c and the box. */
 #ifndef BMR_IMAGING_CODEC_FRAME_OPS_H
 #define BMR_IMAGING_CODEC_FRAME_OPS_H
 
 #include <stddef.h>
+
+#include "imaging/bmr/manifest.h"
 
 struct bmr_err;
 
@@ -30,6 +32,9 @@ struct bmr_frame_ops {
 extern const struct bmr_frame_ops bmr_frame_zstd;
 extern const struct bmr_frame_ops bmr_frame_gzip;
 extern const struct bmr_frame_ops bmr_frame_lz4;
+
+/* What a packer and, in its box, an unpacker calls. */
+const struct bmr_frame_ops *bmr_frame_find(enum bmr_codec_id pack);
 
 /* The errors that all share.  Both return -1. */
 int bmr_frame_damaged(struct bmr_err *e, const char *what);
