@@ -145,6 +145,7 @@ enum bmr_coprocess_answer bmr_coprocess_await(struct bmr_coprocess *c, void *mes
 		{.fd = stop_fd, .events = POLLIN},
 	};
 	uint64_t deadline = bmr_clock_ms() + limit_ms;
+	ssize_t got;
 	int n;
 
 	do {
@@ -154,9 +155,10 @@ enum bmr_coprocess_answer bmr_coprocess_await(struct bmr_coprocess *c, void *mes
 		return BMR_COPROCESS_STOPPED;
 	if (n == 0)
 		return BMR_COPROCESS_SILENT;
-	if (recv(c->socket, message, len, MSG_DONTWAIT | MSG_TRUNC) != (ssize_t)len)
+	got = recv(c->socket, message, len, MSG_DONTWAIT | MSG_TRUNC);
+	if (got <= 0)
 		return BMR_COPROCESS_DIED;
-	return BMR_COPROCESS_ANSWERED;
+	return got == (ssize_t)len ? BMR_COPROCESS_ANSWERED : BMR_COPROCESS_GARBLED;
 }
 
 /* One that ends already keeps the status that it has: the signal comes too late. */

@@ -35,7 +35,8 @@ enum bmr_coprocess_answer {
 	BMR_COPROCESS_ANSWERED,
 	BMR_COPROCESS_STOPPED, /* stop_fd is readable */
 	BMR_COPROCESS_SILENT,  /* nothing in time */
-	BMR_COPROCESS_DIED,    /* or sent something of another length */
+	BMR_COPROCESS_GARBLED, /* a message of another length */
+	BMR_COPROCESS_DIED,
 };
 
 /* Start it.  *c is to be ended in any case.  Errors: BMR_E_NOMEM. */

@@ -37,6 +37,7 @@ static int await_reply(struct smb_link *l, unsigned limit_ms, struct bmr_err *e)
 	case BMR_COPROCESS_SILENT:
 		return bmr_err_set(e, BMR_E_NET, 0, "'%s' does not answer (nothing for %u.%u s)",
 		                   l->place->url->safe, limit_ms / 1000, limit_ms / 100 % 10);
+	case BMR_COPROCESS_GARBLED:
 	case BMR_COPROCESS_DIED:
 		break;
 	}

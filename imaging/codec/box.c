@@ -69,6 +69,8 @@ int bmr_box_await(struct bmr_box *b, struct bmr_err *e)
 		return bmr_err_set(e, BMR_E_DATA, 0,
 		                   "the image made the %s decoder hang (nothing for %d s)",
 		                   b->codec, SILENCE_MS / 1000);
+	case BMR_COPROCESS_GARBLED:
+		return bmr_box_nonsense(b, e);
 	case BMR_COPROCESS_STOPPED:
 	case BMR_COPROCESS_DIED:
 		break;

@@ -126,7 +126,7 @@ static void test_every_answer(void **state)
 	(void)state;
 	start(&c);
 	assert_int_equal(ask(&c, 's', &reply), BMR_COPROCESS_SILENT);
-	assert_int_equal(ask(&c, 'l', &reply), BMR_COPROCESS_DIED);
+	assert_int_equal(ask(&c, 'l', &reply), BMR_COPROCESS_GARBLED);
 	assert_int_equal(pipe(stop), 0);
 	assert_int_equal(write(stop[1], "", 1), 1);
 	assert_int_equal(bmr_coprocess_await(&c, &reply, sizeof reply, stop[0], 20000),
