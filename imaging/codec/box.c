@@ -54,6 +54,13 @@ static int failed(struct bmr_box *b, struct bmr_err *e)
 	return bmr_err_set(e, code, 0, "%s", b->reply.why);
 }
 
+uint8_t *bmr_box_memory(const struct bmr_box *b, struct bmr_err *e)
+{
+	if (!b->process.memory)
+		bmr_err_set(e, BMR_E_DATA, 0, "the %s decoder's process has ended", b->codec);
+	return b->process.memory;
+}
+
 void bmr_box_tell(struct bmr_box *b, const struct box_order *order)
 {
 	send(b->process.socket, order, sizeof *order, MSG_NOSIGNAL | MSG_DONTWAIT);

@@ -22,6 +22,9 @@ struct bmr_box {
 	struct box_reply reply;
 };
 
+/* NULL, and *e filled with BMR_E_DATA: it died before. */
+uint8_t *bmr_box_memory(const struct bmr_box *b, struct bmr_err *e);
+
 /* Start it for BOX_STREAM or BOX_CHUNKS.  *b is to be closed in any case.  Errors: BMR_E_NOMEM. */
 int bmr_box_open(struct bmr_box *b, const struct box_order *first, const char *codec, size_t memory,
                  struct bmr_err *e);

@@ -16,10 +16,9 @@ struct bmr_box_stream {
 	unsigned in_used;      /* slots that the box has */
 	uint64_t handed;       /* packed bytes in them so far */
 	uint64_t consumed;
-	size_t out[BOX_SLOTS]; /* bytes in each slot */
-	unsigned out_slot;     /* the next to be emptied */
-	unsigned out_used;     /* slots that hold something */
-	size_t out_at;         /* bytes of it that were taken */
+	unsigned out_slot; /* the next to be emptied */
+	size_t out_len;    /* bytes in it; 0: we have not heard of it */
+	size_t out_at;     /* bytes of it that were taken */
 	bool ended;
 };
 
@@ -96,13 +95,11 @@ static int hear_output(struct bmr_box_stream *s, struct bmr_err *e)
 {
 	const struct box_reply *r = &s->box.reply;
 
-	if (r->len > BOX_SLOT || s->out_used == BOX_SLOTS || r->consumed < s->consumed ||
-	    r->consumed > s->handed)
+	if (r->len > BOX_SLOT || r->consumed < s->consumed || r->consumed > s->handed)
 		return bmr_box_nonsense(&s->box, e);
 	s->consumed = r->consumed;
 	s->ended = r->len < BOX_SLOT;
-	if (r->len > 0)
-		s->out[(s->out_slot + s->out_used++) % BOX_SLOTS] = r->len;
+	s->out_len = r->len;
 	return 0;
 }
 
@@ -125,14 +122,14 @@ static int hear(struct bmr_box_stream *s, struct bmr_err *e)
 /* It may change what it has given as long as it is not copied. */
 static size_t take(struct bmr_box_stream *s, uint8_t *to, size_t room)
 {
-	size_t left = s->out[s->out_slot] - s->out_at;
+	size_t left = s->out_len - s->out_at;
 	size_t len = room < left ? room : left;
 
 	memcpy(to, memory_at(s, box_out(s->out_slot) + s->out_at), len);
 	s->out_at += len;
 	if (len == left) {
 		s->out_at = 0;
-		s->out_used--;
+		s->out_len = 0;
 		s->out_slot = (s->out_slot + 1) % BOX_SLOTS;
 		bmr_box_tell(&s->box, &(struct box_order){.word = BOX_ROOM});
 	}
@@ -143,8 +140,10 @@ int bmr_box_stream_read(struct bmr_box_stream *s, void *buf, size_t len, size_t 
                         struct bmr_err *e)
 {
 	*got = 0;
-	while (*got < len && (s->out_used > 0 || !s->ended)) {
-		if (s->out_used > 0) {
+	if (!bmr_box_memory(&s->box, e))
+		return -1;
+	while (*got < len && (s->out_len > 0 || !s->ended)) {
+		if (s->out_len > 0) {
 			*got += take(s, (uint8_t *)buf + *got, len - *got);
 			continue;
 		}

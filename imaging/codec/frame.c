@@ -6,6 +6,7 @@
 
 #include "base/cleanup.h"
 #include "base/err.h"
+#include "imaging/codec/box.h"
 #include "imaging/codec/frame_ops.h"
 
 struct bmr_packer {
@@ -15,8 +16,8 @@ struct bmr_packer {
 };
 
 struct bmr_unpacker {
-	const struct bmr_frame_ops *ops;
-	void *state;
+	enum bmr_codec_id pack;
+	struct bmr_box box; /* of all but BMR_PACK_NONE, where there is nothing to unpack */
 };
 
 static const char *const names[] = {
@@ -109,15 +110,16 @@ size_t bmr_packer_memory(const struct bmr_packer *p)
 
 int bmr_unpacker_open(enum bmr_codec_id pack, struct bmr_unpacker **out, struct bmr_err *e)
 {
+	const struct box_order first = {.word = BOX_CHUNKS, .what = pack};
 	AUTO_FREE struct bmr_unpacker *u = calloc(1, sizeof *u);
 
 	if (!u)
 		return bmr_err_nomem(e, "an unpacker");
-	u->ops = bmr_frame_find(pack);
-	if (u->ops->unpack_open) {
-		u->state = u->ops->unpack_open();
-		if (!u->state)
-			return bmr_err_nomem(e, "an unpacker");
+	u->pack = pack;
+	if (pack != BMR_PACK_NONE &&
+	    bmr_box_open(&u->box, &first, names[pack], BOX_CHUNK_MEMORY, e) < 0) {
+		bmr_box_close(&u->box);
+		return -1;
 	}
 	*out = take_ptr(&u);
 	return 0;
@@ -127,13 +129,36 @@ void bmr_unpacker_close(struct bmr_unpacker *u)
 {
 	if (!u)
 		return;
-	if (u->ops->unpack_close)
-		u->ops->unpack_close(u->state);
+	if (u->pack != BMR_PACK_NONE)
+		bmr_box_close(&u->box);
 	free(u);
+}
+
+static int run_in_box(struct bmr_unpacker *u, const void *frame, size_t stored, void *out,
+                      size_t len, struct bmr_err *e)
+{
+	uint8_t *memory = bmr_box_memory(&u->box, e);
+
+	if (!memory)
+		return -1;
+	if (stored > BOX_FRAME || len > BMR_CHUNK_SIZE_MOST)
+		return bmr_frame_damaged(e, "it is too long");
+	memcpy(memory, frame, stored);
+	bmr_box_tell(&u->box, &(struct box_order){.word = BOX_UNPACK,
+	                                          .len = (uint32_t)len,
+	                                          .stored = (uint32_t)stored});
+	if (bmr_box_await(&u->box, e) < 0)
+		return -1;
+	if (u->box.reply.word != BOX_DONE)
+		return bmr_box_nonsense(&u->box, e);
+	memcpy(out, memory + BOX_FRAME, len);
+	return 0;
 }
 
 int bmr_unpacker_run(struct bmr_unpacker *u, const void *frame, size_t stored, void *out,
                      size_t len, struct bmr_err *e)
 {
-	return u->ops->unpack(u->state, frame, stored, out, len, e);
+	if (u->pack == BMR_PACK_NONE)
+		return bmr_frame_find(BMR_PACK_NONE)->unpack(NULL, frame, stored, out, len, e);
+	return run_in_box(u, frame, stored, out, len, e);
 }

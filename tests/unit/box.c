@@ -17,6 +17,7 @@
 
 #include "base/err.h"
 #include "imaging/codec/decode.h"
+#include "imaging/codec/frame.h"
 #include "tests/fixtures/packed.h"
 
 static const enum bmr_format formats[] = {BMR_FORMAT_GZIP, BMR_FORMAT_ZSTD, BMR_FORMAT_XZ,
@@ -266,6 +267,7 @@ static void killed_by(int signal, enum bmr_errc code, const char *words)
 	assert_int_equal(bmr_decoder_read(d, first, sizeof first, &got, &err), 0);
 	assert_int_equal(kill(child(), signal), 0);
 	expect_error(d, 1 << 20, code, words);
+	expect_error(d, 1 << 20, BMR_E_DATA, "has ended");
 	bmr_decoder_close(d);
 	expect_no_child();
 	free(file.data);
@@ -281,6 +283,41 @@ static void test_dies_in_the_middle(void **state)
 	killed_by(SIGKILL, BMR_E_NOMEM, "the gzip decoder's process was killed (signal 9)");
 }
 
+/* The next chunk finds another box dead, too. */
+static void test_chunks(void **state)
+{
+	struct bytes plain = bytes_random(1 << 20, 6);
+	struct bytes frame = pack(BMR_FORMAT_GZIP, plain.data, plain.len);
+	uint8_t *out = malloc(plain.len);
+	struct bmr_unpacker *u;
+	struct bmr_err err;
+
+	(void)state;
+	assert_int_equal(bmr_unpacker_open(BMR_PACK_GZIP, &u, &err), 0);
+	for (int i = 0; i < 3; i++)
+		assert_int_equal(bmr_unpacker_run(u, frame.data, frame.len, out, plain.len, &err),
+		                 0);
+	assert_memory_equal(out, plain.data, plain.len);
+	/* Damage is an answer; the box goes on. */
+	assert_int_equal(bmr_unpacker_run(u, frame.data, frame.len - 1, out, plain.len, &err), -1);
+	assert_int_equal(err.code, BMR_E_DATA);
+	assert_int_equal(bmr_unpacker_run(u, frame.data, frame.len, out, plain.len, &err), 0);
+	assert_int_equal(bmr_unpacker_run(u, frame.data, frame.len, out, (size_t)1 << 30, &err),
+	                 -1);
+	assert_int_equal(err.code, BMR_E_DATA);
+	assert_int_equal(kill(child(), SIGSEGV), 0);
+	for (int i = 0; i < 2; i++) {
+		assert_int_equal(bmr_unpacker_run(u, frame.data, frame.len, out, plain.len, &err),
+		                 -1);
+		assert_int_equal(err.code, BMR_E_DATA);
+	}
+	bmr_unpacker_close(u);
+	expect_no_child();
+	free(out);
+	free(frame.data);
+	free(plain.data);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -289,6 +326,7 @@ int main(void)
 		cmocka_unit_test(test_damage_and_broken_inputs),
 		cmocka_unit_test(test_confined),
 		cmocka_unit_test(test_dies_in_the_middle),
+		cmocka_unit_test(test_chunks),
 	};
 
 	cmocka_set_message_output(CM_OUTPUT_TAP);
