@@ -112,6 +112,10 @@ $(OUT)/unit/%: tests/unit/%.c $(library)
 	$(Q)$(CC) $(CPPFLAGS) $(ALL_CFLAGS) $(test_warnings) -MMD -MP -MF $(obj)/unit-$*.d -o $@ $< $(library) $(LDLIBS) \
 		-lcmocka
 
+# Of the process that unpacks.
+$(OUT)/unit/jail: $(BUILD)/unpacker/obj/unpacker/jail.o
+$(OUT)/unit/jail: LDLIBS := $(BUILD)/unpacker/obj/unpacker/jail.o $(library) -lseccomp
+
 $(OUT)/fixtures/%.so: tests/fixtures/%.c
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(CPPFLAGS) -std=gnu17 $(WARNINGS) -O2 -g -shared -fPIC -o $@ $< -ldl
