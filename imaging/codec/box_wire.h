@@ -14,7 +14,7 @@
 #include "imaging/bmr/manifest.h"
 
 #define BOX_SLOTS 2
-#define BOX_SLOT ((size_t)1 << 20)
+#define BOX_SLOT ((size_t)1 << 18)
 #define BOX_STREAM_MEMORY (2 * BOX_SLOTS * BOX_SLOT)
 #define BOX_FRAME ((size_t)BMR_STORED_MOST(BMR_CHUNK_SIZE_MOST))
 #define BOX_CHUNK_MEMORY (BOX_FRAME + BMR_CHUNK_SIZE_MOST)
