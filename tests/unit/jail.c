@@ -8,6 +8,7 @@
 
 #include <fcntl.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/ptrace.h>
@@ -22,6 +23,12 @@
 
 #define MEMORY ((size_t)88 << 20)
 #define KEEP 3
+/* What a sanitizer maps is more than the limit; the program itself is never built with one. */
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define HAS_SHADOW true
+#else
+#define HAS_SHADOW false
+#endif
 
 static int map(size_t len, int prot, int flags)
 {
@@ -137,12 +144,12 @@ static int status_of(int (*what)(void))
 static void test_what_is_left(void **state)
 {
 	(void)state;
+	if (HAS_SHADOW)
+		skip();
 	assert_int_equal(status_of(try_nothing), 0);
 	assert_int_equal(status_of(try_keep), 0);
 	assert_int_equal(WEXITSTATUS(status_of(try_much_memory)), 1);
-#ifndef __SANITIZE_ADDRESS__ /* whose shadow is more than the limit */
 	assert_int_equal(status_of(try_memory), 0);
-#endif
 }
 
 static void test_what_kills(void **state)
@@ -154,6 +161,8 @@ static void test_what_kills(void **state)
 	};
 
 	(void)state;
+	if (HAS_SHADOW)
+		skip();
 	for (size_t i = 0; i < sizeof calls / sizeof *calls; i++) {
 		int status = status_of(calls[i]);
 
