@@ -23,6 +23,7 @@
 
 struct descriptors {
 	int socket;
+	int life;
 	int memory;
 	int program; /* -1: the one that runs */
 };
@@ -35,6 +36,7 @@ static int set_actions(posix_spawn_file_actions_t *actions, const struct descrip
 	    posix_spawn_file_actions_adddup2(actions, 0, 1) != 0 ||
 	    posix_spawn_file_actions_adddup2(actions, 0, 2) != 0 ||
 	    posix_spawn_file_actions_adddup2(actions, theirs->socket, BMR_COPROCESS_SOCKET) != 0 ||
+	    posix_spawn_file_actions_adddup2(actions, theirs->life, BMR_COPROCESS_LIFE) != 0 ||
 	    posix_spawn_file_actions_adddup2(actions, theirs->memory, BMR_COPROCESS_MEMORY) != 0 ||
 	    (theirs->program >= 0 &&
 	     posix_spawn_file_actions_adddup2(actions, theirs->program, PROGRAM) != 0) ||
@@ -108,33 +110,58 @@ static int map_memory(struct bmr_coprocess *c, int memory)
 	return 0;
 }
 
+/* Ours are in *c, theirs are to be closed in any case. */
+static int make_channels(struct bmr_coprocess *c, const struct bmr_coprocess_order *order,
+                         struct descriptors *theirs)
+{
+	int ends[2];
+
+	theirs->memory = memfd_create(order->task, MFD_CLOEXEC);
+	if (theirs->memory < 0 || map_memory(c, theirs->memory) < 0 ||
+	    socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) < 0)
+		return -1;
+	c->socket = ends[0];
+	theirs->socket = ends[1];
+	if (pipe2(ends, O_CLOEXEC) < 0)
+		return -1;
+	theirs->life = ends[0];
+	c->life = ends[1];
+	if (order->program && (theirs->program = put_program(order)) < 0)
+		return -1;
+	return move_up(&theirs->memory) < 0 || move_up(&theirs->socket) < 0 ||
+	                       move_up(&theirs->life) < 0
+	               ? -1
+	               : 0;
+}
+
+static void close_theirs(const struct descriptors *theirs)
+{
+	bmr_cleanup_fd(&theirs->socket);
+	bmr_cleanup_fd(&theirs->life);
+	bmr_cleanup_fd(&theirs->memory);
+	bmr_cleanup_fd(&theirs->program);
+}
+
 int bmr_coprocess_start(struct bmr_coprocess *c, const struct bmr_coprocess_order *order,
                         struct bmr_err *e)
 {
-	AUTO_FD int memory = memfd_create(order->task, MFD_CLOEXEC);
-	AUTO_FD int theirs = -1;
-	AUTO_FD int program = -1;
-	int pair[2];
+	struct descriptors theirs = {-1, -1, -1, -1};
 	int rc;
 
-	*c = (struct bmr_coprocess){.socket = -1, .memory_size = order->memory_size};
-	if (memory < 0 || map_memory(c, memory) < 0 ||
-	    socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
-		return bmr_err_set(e, BMR_E_NOMEM, errno, "cannot prepare a process for %s",
-		                   order->task);
-	c->socket = pair[0];
-	theirs = pair[1];
-	if (order->program)
-		program = put_program(order);
-	if (move_up(&memory) < 0 || move_up(&theirs) < 0 || (order->program && program < 0))
-		return bmr_err_set(e, BMR_E_NOMEM, errno, "cannot prepare a process for %s",
-		                   order->task);
-	rc = spawn(&(struct descriptors){theirs, memory, program}, order->argument, &c->pid);
-	if (rc == 0)
-		return 0;
-	c->pid = 0;
-	return bmr_err_set(e, BMR_E_NOMEM, rc > 0 ? rc : 0, "cannot start a process for %s",
-	                   order->task);
+	*c = (struct bmr_coprocess){.socket = -1, .life = -1, .memory_size = order->memory_size};
+	if (make_channels(c, order, &theirs) < 0) {
+		rc = bmr_err_set(e, BMR_E_NOMEM, errno, "cannot prepare a process for %s",
+		                 order->task);
+	} else {
+		rc = spawn(&theirs, order->argument, &c->pid);
+		if (rc != 0) {
+			c->pid = 0;
+			rc = bmr_err_set(e, BMR_E_NOMEM, rc > 0 ? rc : 0,
+			                 "cannot start a process for %s", order->task);
+		}
+	}
+	close_theirs(&theirs);
+	return rc;
 }
 
 enum bmr_coprocess_answer bmr_coprocess_await(struct bmr_coprocess *c, void *message, size_t len,
@@ -171,8 +198,10 @@ int bmr_coprocess_end(struct bmr_coprocess *c)
 		while (waitpid(c->pid, &status, 0) < 0 && errno == EINTR)
 			;
 	}
-	if (c->socket >= 0)
+	if (c->socket >= 0) {
 		close(c->socket);
+		bmr_cleanup_fd(&c->life);
+	}
 	if (c->memory)
 		munmap(c->memory, c->memory_size);
 	*c = (struct bmr_coprocess){.socket = -1};

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* coprocess.h - a process of ours that works for us: a socket and memory that both have mapped.
  *
- * It begins with nothing of ours but descriptor 3, a SOCK_SEQPACKET socket, and 4, the memory; 0 to 2
- * are /dev/null; its environment is a PATH; its process group is its own: ^C and the signals of a
- * terminal are for us to handle.  When we are gone its socket is at its end.  One thread at a time.
+ * It begins with nothing of ours but descriptor 3, a SOCK_SEQPACKET socket, 4, a pipe in which nothing
+ * ever is, and 5, the memory; 0 to 2 are /dev/null; its environment is a PATH; its process group is its
+ * own: ^C and the signals of a terminal are for us to handle.  When we are gone socket and pipe are at
+ * their end; by the pipe one that does not look at its socket can have itself be killed (F_SETOWN in
+ * fcntl(2); PR_SET_PDEATHSIG looks at the thread that started it, not at us).  One thread at a time.
  */
 #ifndef BMR_BASE_COPROCESS_H
 #define BMR_BASE_COPROCESS_H
@@ -14,7 +16,8 @@
 struct bmr_err;
 
 #define BMR_COPROCESS_SOCKET 3
-#define BMR_COPROCESS_MEMORY 4
+#define BMR_COPROCESS_LIFE 4
+#define BMR_COPROCESS_MEMORY 5
 
 struct bmr_coprocess_order {
 	const char *task;     /* for errors: "smb" */
@@ -25,8 +28,9 @@ struct bmr_coprocess_order {
 };
 
 struct bmr_coprocess {
-	pid_t pid; /* 0: none */
-	int socket;
+	pid_t pid;  /* 0: none */
+	int socket; /* -1: none, nor the pipe */
+	int life;   /* our end of the pipe */
 	void *memory;
 	size_t memory_size;
 };

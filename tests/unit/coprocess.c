@@ -95,7 +95,7 @@ static void test_begins_with_little(void **state)
 	assert_int_equal(setenv("COPROCESS_SECRET", "x", 1), 0);
 	start(&c);
 	assert_int_equal(ask(&c, 'c', &reply), BMR_COPROCESS_ANSWERED);
-	assert_int_equal(reply, 5);
+	assert_int_equal(reply, 6);
 	assert_int_equal(ask(&c, 'e', &reply), BMR_COPROCESS_ANSWERED);
 	assert_int_equal(reply, 0);
 	assert_true(getpgid(c.pid) != getpgid(0));
@@ -159,7 +159,7 @@ static void test_a_program_in_memory(void **state)
 	assert_true(order.program != MAP_FAILED);
 	assert_int_equal(bmr_coprocess_start(&c, &order, &err), 0);
 	assert_int_equal(ask(&c, 'c', &reply), BMR_COPROCESS_ANSWERED);
-	assert_int_equal(reply, 6);
+	assert_int_equal(reply, 7);
 	bmr_coprocess_end(&c);
 	order.program_size = 3; /* is none */
 	assert_int_equal(bmr_coprocess_start(&c, &order, &err), -1);

@@ -18,11 +18,13 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/err.h"
 #include "unpacker/jail.h"
 
 #define MEMORY ((size_t)88 << 20)
 #define KEEP 3
+#define HIGH 64
 /* What a sanitizer maps is more than the limit; the program itself is never built with one. */
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 #define HAS_SHADOW true
@@ -37,6 +39,15 @@ static int map(size_t len, int prot, int flags)
 
 static int try_nothing(void)
 {
+	return 0;
+}
+
+static int try_forever(void)
+{
+	volatile bool more = true; /* to the compiler it may end */
+
+	while (more)
+		;
 	return 0;
 }
 
@@ -122,22 +133,39 @@ static int try_root(void)
 	return setresuid(0, 0, 0);
 }
 
-/* How a process ends that enters the jail and tries it. */
-static int status_of(int (*what)(void))
+/* A process that enters the jail and tries it; what is written to *life nobody reads. */
+static pid_t start(int (*what)(void), int *life)
 {
-	int status = 0;
-	pid_t pid = fork();
+	int ends[2];
+	pid_t pid;
 
+	assert_int_equal(pipe2(ends, O_CLOEXEC), 0);
+	pid = fork();
 	assert_true(pid >= 0);
 	if (pid == 0) {
 		int fd = open("/dev/null", O_RDWR);
 		struct bmr_err err;
 
-		if (dup2(fd, KEEP) < 0 || bmr_jail_enter(KEEP, MEMORY, &err) < 0)
+		if (close(ends[1]) < 0 || (fd = fcntl(fd, F_DUPFD, HIGH)) < 0 ||
+		    (ends[0] = fcntl(ends[0], F_DUPFD, HIGH)) < 0 || dup2(fd, KEEP) < 0 ||
+		    dup2(ends[0], KEEP + 1) < 0 || bmr_jail_enter(KEEP, MEMORY, &err) < 0)
 			_exit(99);
 		_exit(what());
 	}
+	close(ends[0]);
+	*life = ends[1];
+	return pid;
+}
+
+/* How it ends. */
+static int status_of(int (*what)(void))
+{
+	int status = 0;
+	int life;
+	pid_t pid = start(what, &life);
+
 	assert_int_equal(waitpid(pid, &status, 0), pid);
+	close(life);
 	return status;
 }
 
@@ -171,11 +199,36 @@ static void test_what_kills(void **state)
 	}
 }
 
+/* One that asks for nothing any more is killed when the other end of its pipe is gone. */
+static void test_ends_with_its_owner(void **state)
+{
+	uint64_t deadline = bmr_clock_ms() + 10000;
+	int status = 0;
+	pid_t ended;
+	int life;
+	pid_t pid;
+
+	(void)state;
+	if (HAS_SHADOW)
+		skip();
+	pid = start(try_forever, &life);
+	usleep(50000);
+	assert_int_equal(waitpid(pid, &status, WNOHANG), 0);
+	close(life);
+	do {
+		ended = waitpid(pid, &status, WNOHANG);
+	} while (ended == 0 && bmr_clock_ms() < deadline);
+	kill(pid, SIGKILL);
+	assert_int_equal(ended, pid);
+	assert_int_equal(WTERMSIG(status), SIGKILL);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_what_is_left),
 		cmocka_unit_test(test_what_kills),
+		cmocka_unit_test(test_ends_with_its_owner),
 	};
 
 	cmocka_set_message_output(CM_OUTPUT_TAP);
