@@ -16,11 +16,17 @@
 #include "base/err.h"
 
 #define NOBODY 65534
+#define STACK ((rlim_t)8 << 20)
 
-static bool limit(int what, size_t most)
+/* A lower one that somebody else has set stays. */
+static bool limit(int what, rlim_t most)
 {
-	const struct rlimit both = {most, most};
+	struct rlimit both;
 
+	if (getrlimit(what, &both) < 0)
+		return false;
+	both.rlim_cur = both.rlim_cur < most ? both.rlim_cur : most;
+	both.rlim_max = both.rlim_max < most ? both.rlim_max : most;
 	return setrlimit(what, &both) == 0;
 }
 
@@ -38,12 +44,13 @@ static bool end_with(int life)
 	       fcntl(life, F_SETFL, O_ASYNC) == 0;
 }
 
-/* RLIMIT_DATA: what is private and can be written, since Linux 4.7.  Shared memory is not in it, and
- * the filter lets nobody make more. */
+/* RLIMIT_DATA: what is private and can be written, since Linux 4.7, but for stacks.  Shared memory is
+ * not in it, and the filter lets nobody make more. */
 static bool set_limits(size_t memory)
 {
-	return limit(RLIMIT_DATA, memory) && limit(RLIMIT_CORE, 0) && limit(RLIMIT_FSIZE, 0) &&
-	       limit(RLIMIT_NOFILE, 0) && prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) == 0 &&
+	return limit(RLIMIT_DATA, memory) && limit(RLIMIT_STACK, STACK) && limit(RLIMIT_CORE, 0) &&
+	       limit(RLIMIT_FSIZE, 0) && limit(RLIMIT_NOFILE, 0) && limit(RLIMIT_NPROC, 0) &&
+	       prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) == 0 &&
 	       prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0;
 }
 
@@ -54,6 +61,8 @@ static bool become_nobody(void)
 	       setresuid(NOBODY, NOBODY, NOBODY) == 0;
 }
 
+/* Of mmap just what malloc asks for: neither a growing stack nor what cannot be written is counted by
+ * RLIMIT_DATA. */
 static bool allow_calls(scmp_filter_ctx filter, int keep)
 {
 	static const int calls[] = {SCMP_SYS(brk), SCMP_SYS(munmap), SCMP_SYS(mremap),
@@ -66,10 +75,9 @@ static bool allow_calls(scmp_filter_ctx filter, int keep)
 	                        SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)keep)) == 0 &&
 	       seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(write), 1,
 	                        SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)keep)) == 0 &&
-	       seccomp_rule_add(
-		       filter, SCMP_ACT_ALLOW, SCMP_SYS(mmap), 2,
-		       SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0),
-		       SCMP_A3(SCMP_CMP_MASKED_EQ, MAP_SHARED | MAP_PRIVATE, MAP_PRIVATE)) == 0;
+	       seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(mmap), 2,
+	                        SCMP_A2(SCMP_CMP_EQ, PROT_READ | PROT_WRITE),
+	                        SCMP_A3(SCMP_CMP_EQ, MAP_PRIVATE | MAP_ANONYMOUS)) == 0;
 }
 
 static bool set_filter(int keep)

@@ -133,8 +133,32 @@ static int try_root(void)
 	return setresuid(0, 0, 0);
 }
 
+static int try_growing_stack(void)
+{
+	return map(2 * MEMORY, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_GROWSDOWN);
+}
+
+/* Of which only the tables take memory. */
+static int try_what_cannot_be_written(void)
+{
+	return map((size_t)1 << 40, PROT_READ, MAP_PRIVATE);
+}
+
+/* What root may do is not asked here. */
+static bool limited_by_another(void)
+{
+	const struct rlimit least = {(rlim_t)64 << 20, (rlim_t)64 << 20};
+
+	return setrlimit(RLIMIT_DATA, &least) == 0 && (geteuid() != 0 || setuid(1) == 0);
+}
+
+static bool as_it_was(void)
+{
+	return true;
+}
+
 /* A process that enters the jail and tries it; what is written to *life nobody reads. */
-static pid_t start(int (*what)(void), int *life)
+static pid_t start(bool (*before)(void), int (*what)(void), int *life)
 {
 	int ends[2];
 	pid_t pid;
@@ -148,7 +172,8 @@ static pid_t start(int (*what)(void), int *life)
 
 		if (close(ends[1]) < 0 || (fd = fcntl(fd, F_DUPFD, HIGH)) < 0 ||
 		    (ends[0] = fcntl(ends[0], F_DUPFD, HIGH)) < 0 || dup2(fd, KEEP) < 0 ||
-		    dup2(ends[0], KEEP + 1) < 0 || bmr_jail_enter(KEEP, MEMORY, &err) < 0)
+		    dup2(ends[0], KEEP + 1) < 0 || !before() ||
+		    bmr_jail_enter(KEEP, MEMORY, &err) < 0)
 			_exit(99);
 		_exit(what());
 	}
@@ -158,15 +183,20 @@ static pid_t start(int (*what)(void), int *life)
 }
 
 /* How it ends. */
-static int status_of(int (*what)(void))
+static int status_after(bool (*before)(void), int (*what)(void))
 {
 	int status = 0;
 	int life;
-	pid_t pid = start(what, &life);
+	pid_t pid = start(before, what, &life);
 
 	assert_int_equal(waitpid(pid, &status, 0), pid);
 	close(life);
 	return status;
+}
+
+static int status_of(int (*what)(void))
+{
+	return status_after(as_it_was, what);
 }
 
 static void test_what_is_left(void **state)
@@ -178,14 +208,19 @@ static void test_what_is_left(void **state)
 	assert_int_equal(status_of(try_keep), 0);
 	assert_int_equal(WEXITSTATUS(status_of(try_much_memory)), 1);
 	assert_int_equal(status_of(try_memory), 0);
+	assert_int_equal(status_after(limited_by_another, try_memory), 0);
 }
 
 static void test_what_kills(void **state)
 {
 	static int (*const calls[])(void) = {
-		try_open,    try_other_descriptor, try_socket,         try_fork,
-		try_program, try_signal,           try_parents_memory, try_code,
-		try_root,    try_to_make_code,     try_shared_memory,  try_limit,
+		try_open,           try_other_descriptor,
+		try_socket,         try_fork,
+		try_program,        try_signal,
+		try_parents_memory, try_code,
+		try_root,           try_to_make_code,
+		try_shared_memory,  try_limit,
+		try_growing_stack,  try_what_cannot_be_written,
 	};
 
 	(void)state;
@@ -211,7 +246,7 @@ static void test_ends_with_its_owner(void **state)
 	(void)state;
 	if (HAS_SHADOW)
 		skip();
-	pid = start(try_forever, &life);
+	pid = start(as_it_was, try_forever, &life);
 	usleep(50000);
 	assert_int_equal(waitpid(pid, &status, WNOHANG), 0);
 	close(life);
