@@ -17,6 +17,12 @@
 #include "base/clock.h"
 #include "base/err.h"
 
+/* Debian 12's headers are older. */
+#ifndef MFD_EXEC
+#define MFD_NOEXEC_SEAL 0x8U
+#define MFD_EXEC 0x10U
+#endif
+
 /* Where the program is while it is started; the started one finds it open and may close it. */
 #define PROGRAM (BMR_COPROCESS_MEMORY + 1)
 #define HIGH (PROGRAM + 1)
@@ -28,6 +34,7 @@ struct descriptors {
 	int program; /* -1: the one that runs */
 };
 
+/* 0 or what errno would be, as of spawn. */
 static int set_actions(posix_spawn_file_actions_t *actions, const struct descriptors *theirs)
 {
 	int first_unused = theirs->program < 0 ? PROGRAM : HIGH;
@@ -41,7 +48,7 @@ static int set_actions(posix_spawn_file_actions_t *actions, const struct descrip
 	    (theirs->program >= 0 &&
 	     posix_spawn_file_actions_adddup2(actions, theirs->program, PROGRAM) != 0) ||
 	    posix_spawn_file_actions_addclosefrom_np(actions, first_unused) != 0)
-		return -1;
+		return ENOMEM;
 	return 0;
 }
 
@@ -81,10 +88,18 @@ static int move_up(int *fd)
 	return 0;
 }
 
-/* A file that exists for as long as somebody has it open. */
+/* A file that exists for as long as somebody has it open.  Since Linux 6.3 it has to be said whether
+ * it may be run; who does not say it may find that it may not (vm.memfd_noexec). */
+static int create_file(const char *name, unsigned may_run)
+{
+	int fd = memfd_create(name, MFD_CLOEXEC | may_run);
+
+	return fd < 0 && errno == EINVAL ? memfd_create(name, MFD_CLOEXEC) : fd;
+}
+
 static int put_program(const struct bmr_coprocess_order *order)
 {
-	AUTO_FD int fd = memfd_create("program", MFD_CLOEXEC);
+	AUTO_FD int fd = create_file("program", MFD_EXEC);
 	const char *data = order->program;
 	size_t done = 0;
 
@@ -116,7 +131,7 @@ static int make_channels(struct bmr_coprocess *c, const struct bmr_coprocess_ord
 {
 	int ends[2];
 
-	theirs->memory = memfd_create(order->task, MFD_CLOEXEC);
+	theirs->memory = create_file(order->task, MFD_NOEXEC_SEAL);
 	if (theirs->memory < 0 || map_memory(c, theirs->memory) < 0 ||
 	    socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) < 0)
 		return -1;
@@ -142,26 +157,32 @@ static void close_theirs(const struct descriptors *theirs)
 	bmr_cleanup_fd(&theirs->program);
 }
 
+static const char *what_it_needs(int why)
+{
+	if (why == ENOENT)
+		return " (it needs /proc and /dev)";
+	if (why == EACCES)
+		return " (programs in memory may be forbidden: vm.memfd_noexec=2)";
+	return "";
+}
+
 int bmr_coprocess_start(struct bmr_coprocess *c, const struct bmr_coprocess_order *order,
                         struct bmr_err *e)
 {
 	struct descriptors theirs = {-1, -1, -1, -1};
-	int rc;
+	int why;
 
 	*c = (struct bmr_coprocess){.socket = -1, .life = -1, .memory_size = order->memory_size};
-	if (make_channels(c, order, &theirs) < 0) {
-		rc = bmr_err_set(e, BMR_E_NOMEM, errno, "cannot prepare a process for %s",
-		                 order->task);
-	} else {
-		rc = spawn(&theirs, order->argument, &c->pid);
-		if (rc != 0) {
-			c->pid = 0;
-			rc = bmr_err_set(e, BMR_E_NOMEM, rc > 0 ? rc : 0,
-			                 "cannot start a process for %s", order->task);
-		}
-	}
+	if (make_channels(c, order, &theirs) < 0)
+		why = errno;
+	else
+		why = spawn(&theirs, order->argument, &c->pid);
 	close_theirs(&theirs);
-	return rc;
+	if (why == 0)
+		return 0;
+	c->pid = 0;
+	return bmr_err_set(e, BMR_E_NOMEM, why, "cannot start a process for %s%s", order->task,
+	                   what_it_needs(why));
 }
 
 enum bmr_coprocess_answer bmr_coprocess_await(struct bmr_coprocess *c, void *message, size_t len,
