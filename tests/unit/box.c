@@ -214,6 +214,17 @@ static void status_line(pid_t pid, const char *name, char *line, size_t size)
 	fclose(f);
 }
 
+static void expect_file(const char *path, const char *content)
+{
+	char read[64] = "";
+	FILE *f = fopen(path, "re");
+
+	assert_non_null(f);
+	assert_non_null(fgets(read, sizeof read, f));
+	fclose(f);
+	assert_string_equal(read, content);
+}
+
 static void test_confined(void **state)
 {
 	struct bytes plain = bytes_random(1000, 4);
@@ -226,6 +237,8 @@ static void test_confined(void **state)
 	DIR *dir;
 
 	(void)state;
+	snprintf(line, sizeof line, "/proc/%d/oom_score_adj", (int)pid);
+	expect_file(line, "1000\n");
 	status_line(pid, "Seccomp:", line, sizeof line);
 	assert_string_equal(line, "Seccomp:\t2\n");
 	status_line(pid, "NoNewPrivs:", line, sizeof line);
