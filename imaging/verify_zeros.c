@@ -12,6 +12,7 @@
 #include "imaging/bmr/container.h"
 #include "imaging/bmr/manifest.h"
 #include "imaging/codec/decode.h"
+#include "imaging/codec/frame.h"
 #include "imaging/phase.h"
 #include "imaging/restore/pipe.h"
 #include "imaging/zero.h"
@@ -23,6 +24,7 @@ struct bmr_zeros {
 	size_t frame_most; /* the longest frame of zeros of zstd */
 	uint8_t *frame;    /* what a run should be; else a piece of it, as it is stored */
 	uint8_t *data;     /* what is there; chunk_size bytes, which hold frame_most too */
+	struct bmr_unpacker *unpackers[BMR_PACK_NONE + 1]; /* opened when first needed */
 
 	struct bmr_source *source; /* of the run at hand */
 	uint64_t at;               /* byte of the file that is read next */
@@ -53,6 +55,8 @@ void bmr_zeros_close(struct bmr_zeros *z)
 {
 	if (!z)
 		return;
+	for (unsigned i = 0; i <= BMR_PACK_NONE; i++)
+		bmr_unpacker_close(z->unpackers[i]);
 	free(z->frame);
 	free(z->data);
 	free(z);
@@ -100,6 +104,21 @@ static int check_bytes(struct bmr_zeros *z, uint64_t size, bool *zeros, struct b
 	return 0;
 }
 
+/* A disk may have a hundred thousand runs of one chunk: no process is started for each of them. */
+static int check_chunk(struct bmr_zeros *z, enum bmr_codec_id pack, uint64_t size, bool *zeros,
+                       struct bmr_err *e)
+{
+	struct bmr_unpacker **unpacker = &z->unpackers[pack];
+	size_t got;
+
+	if ((!*unpacker && bmr_unpacker_open(pack, unpacker, e) < 0) ||
+	    fetch(z, z->frame, z->frame_most, &got, e) < 0 ||
+	    bmr_unpacker_run(*unpacker, z->frame, got, z->data, (size_t)size, e) < 0)
+		return -1;
+	*zeros = bmr_zero_is(z->data, (size_t)size);
+	return 0;
+}
+
 static int next_piece(void *ctx, const uint8_t **data, size_t *len, struct bmr_err *e)
 {
 	struct bmr_zeros *z = ctx;
@@ -126,14 +145,16 @@ static int unpack(struct bmr_zeros *z, struct bmr_decoder *decoder, uint64_t siz
 	return 0;
 }
 
-static int check_packed(struct bmr_zeros *z, enum bmr_format format, uint64_t size, bool *zeros,
-                        struct bmr_err *e)
+static int check_packed(struct bmr_zeros *z, enum bmr_codec_id pack, enum bmr_format format,
+                        uint64_t size, bool *zeros, struct bmr_err *e)
 {
 	const struct bmr_input input = {.next = next_piece, .ctx = z};
 	struct bmr_decoder *decoder;
 	int rc;
 
 	*zeros = false;
+	if (size <= z->chunk_size && z->end - z->at <= z->frame_most)
+		return check_chunk(z, pack, size, zeros, e);
 	if (bmr_decoder_open(format, &input, &decoder, e) < 0)
 		return -1;
 	rc = unpack(z, decoder, size, zeros, e);
@@ -148,9 +169,9 @@ static int check(struct bmr_zeros *z, enum bmr_codec_id pack, uint64_t size, boo
 	case BMR_PACK_ZSTD:
 		return check_frame(z, size, zeros, e);
 	case BMR_PACK_GZIP:
-		return check_packed(z, BMR_FORMAT_GZIP, size, zeros, e);
+		return check_packed(z, pack, BMR_FORMAT_GZIP, size, zeros, e);
 	case BMR_PACK_LZ4:
-		return check_packed(z, BMR_FORMAT_LZ4, size, zeros, e);
+		return check_packed(z, pack, BMR_FORMAT_LZ4, size, zeros, e);
 	case BMR_PACK_NONE:
 		return check_bytes(z, size, zeros, e);
 	}
