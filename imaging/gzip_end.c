@@ -21,10 +21,9 @@ static bool is_beginning(const uint8_t *at)
 }
 
 /* Does `end` end with one member of `size` bytes, which begins at byte `from` or later? */
-static bool has_member(struct bmr_unpacker *u, const uint8_t *end, size_t len, size_t from,
-                       uint8_t *out, size_t size)
+static int find_member(struct bmr_unpacker *u, const uint8_t *end, size_t len, size_t from,
+                       uint8_t *out, size_t size, bool *found, struct bmr_err *e)
 {
-	struct bmr_err not_one;
 	unsigned tries = 0;
 
 	/* From the end: others, as small as of a run of zeros, may stand before it. */
@@ -32,11 +31,14 @@ static bool has_member(struct bmr_unpacker *u, const uint8_t *end, size_t len, s
 	     i-- > from && tries < TRIES;) {
 		if (!is_beginning(end + i))
 			continue;
-		if (bmr_unpacker_run(u, end + i, len - i, out, size, &not_one) == 0)
-			return true;
+		*found = bmr_unpacker_run(u, end + i, len - i, out, size, e) == 0;
+		if (*found)
+			return 0;
+		if (e->code != BMR_E_DATA)
+			return -1;
 		tries++;
 	}
-	return false;
+	return 0;
 }
 
 int bmr_gzip_end_is_small(struct bmr_source *source, uint64_t file_size, uint64_t size, bool *small,
@@ -46,6 +48,7 @@ int bmr_gzip_end_is_small(struct bmr_source *source, uint64_t file_size, uint64_
 	AUTO_FREE uint8_t *out = NULL;
 	struct bmr_unpacker *u;
 	size_t len;
+	int rc;
 
 	*small = false;
 	if (size > BMR_CHUNK_SIZE_MOST)
@@ -59,7 +62,7 @@ int bmr_gzip_end_is_small(struct bmr_source *source, uint64_t file_size, uint64_
 	    bmr_unpacker_open(BMR_PACK_GZIP, &u, e) < 0)
 		return -1;
 	/* From the file's first byte on it is the only member. */
-	*small = has_member(u, end, len, len == file_size, out, size);
+	rc = find_member(u, end, len, len == file_size, out, size, small, e);
 	bmr_unpacker_close(u);
-	return 0;
+	return rc;
 }
