@@ -14,6 +14,7 @@
 #include "base/size.h"
 #include "imaging/bmr/chain.h"
 #include "imaging/bmr/chunk_reader.h"
+#include "imaging/codec/frame.h"
 #include "imaging/phase.h"
 #include "imaging/restore/pipe.h"
 #include "imaging/table/table.h"
@@ -23,7 +24,7 @@
 #include "imaging/zero.h"
 #include "transport/source.h"
 
-#define MEMORY ((size_t)48 * 1024 * 1024) /* of all workers */
+#define MEMORY ((size_t)64 * 1024 * 1024) /* of all workers */
 #define LOOK_MS 100                       /* how often the order to stop is looked for */
 
 struct run {
@@ -376,7 +377,8 @@ static int start_worker(struct run *r, struct worker *w, pthread_t *thread, stru
 
 static unsigned worker_count(const struct run *r)
 {
-	size_t most = MEMORY / (3 * (size_t)r->manifest->head.chunk_size);
+	size_t chunk_size = r->manifest->head.chunk_size;
+	size_t most = MEMORY / (3 * chunk_size + bmr_unpacker_memory(chunk_size));
 	unsigned want = bmr_pipe_workers();
 	struct bmr_source *source;
 

@@ -247,8 +247,9 @@ static void free_slots(struct run *r)
 
 static unsigned worker_count(const struct bmr_merge *m)
 {
-	/* A reader has two buffers, and there are two slots for each. */
-	size_t most = MEMORY / (4 * (size_t)bmr_chain_manifest(m->chain)->head.chunk_size);
+	/* A reader has two buffers and an unpacker, and there are two slots for each. */
+	size_t chunk_size = bmr_chain_manifest(m->chain)->head.chunk_size;
+	size_t most = MEMORY / (4 * chunk_size + bmr_unpacker_memory(chunk_size));
 	unsigned want = bmr_pipe_workers();
 
 	return want < most ? want : (unsigned)most;

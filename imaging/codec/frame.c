@@ -27,6 +27,8 @@ static const char *const names[] = {
 	[BMR_PACK_NONE] = "none",
 };
 
+/* Libraries and program are shared by all, and a decoder of one chunk has no window. */
+#define PROCESS_MEMORY ((size_t)3 << 18)
 #define CODEC_COUNT (sizeof names / sizeof *names)
 
 static int parse_level(const char *text, const char *name, const struct bmr_frame_ops *ops,
@@ -123,6 +125,11 @@ int bmr_unpacker_open(enum bmr_codec_id pack, struct bmr_unpacker **out, struct 
 	}
 	*out = take_ptr(&u);
 	return 0;
+}
+
+size_t bmr_unpacker_memory(size_t chunk_size)
+{
+	return BMR_STORED_MOST(chunk_size) + chunk_size + PROCESS_MEMORY;
 }
 
 void bmr_unpacker_close(struct bmr_unpacker *u)

@@ -36,6 +36,8 @@ size_t bmr_packer_memory(const struct bmr_packer *p);
 
 int bmr_unpacker_open(enum bmr_codec_id pack, struct bmr_unpacker **out, struct bmr_err *e);
 void bmr_unpacker_close(struct bmr_unpacker *u);
+/* Bytes of memory that one takes for chunks of chunk_size: its process, and what is shared with it. */
+size_t bmr_unpacker_memory(size_t chunk_size);
 /* Unpack one whole frame into exactly len bytes.  Hostile input is safe: memory is bounded by len
  * and a constant.  Whether the content is right the caller checks, by the manifest's SHA-256: a
  * checksum of the frame's own may not be looked at.

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "imaging/codec/frame.h"
 #include "imaging/restore/chunked_internal.h"
 
 #include <inttypes.h>
@@ -427,10 +428,11 @@ int bmr_chunked_run(struct bmr_chunked *c, bmr_chunked_begin *begin, void *ctx, 
 /* --- memory --- */
 
 /* Enough that while some wait for the source and some for the disk, a CPU always has work; but each
- * takes a frame and a chunk. */
+ * takes a frame and a chunk, and so does its unpacker. */
 static unsigned how_many(const struct bmr_chunked *c)
 {
-	size_t each = c->frame_room + c->m->head.chunk_size;
+	size_t each =
+		c->frame_room + c->m->head.chunk_size + bmr_unpacker_memory(c->m->head.chunk_size);
 	long cpus = sysconf(_SC_NPROCESSORS_ONLN);
 	unsigned wanted = bmr_source_depth(c->r->source) + 3 * (cpus < 1 ? 1 : (unsigned)cpus);
 	unsigned fit = (unsigned)((BMR_CHUNKED_MEMORY - c->m->head.chunk_size) / each);

@@ -9,8 +9,8 @@
  *
  * Workers are synchronous; there are enough of them that requests, CPUs and disk are busy at once.
  * Neighbouring frames are fetched by one request.  A source that cannot jump, or has one connection
- * that is best read in order, is read by whoever holds the turn.  Memory: a frame buffer and a chunk
- * a worker, BMR_CHUNKED_MEMORY in all.
+ * that is best read in order, is read by whoever holds the turn.  Memory: a frame buffer, a chunk and
+ * an unpacker a worker, BMR_CHUNKED_MEMORY in all.
  *
  * With compare nothing is written, and the target not even opened for it, until the first
  * difference is found; what was compared is not read again.
@@ -31,7 +31,7 @@ struct bmr_table_fit;
 struct bmr_target;
 
 #define BMR_CHUNKED_WORKERS 16
-#define BMR_CHUNKED_MEMORY ((size_t)40 << 20)
+#define BMR_CHUNKED_MEMORY ((size_t)64 << 20)
 
 /* Read the first chunk and get all memory; r->image has a manifest; r is borrowed.  *out is freed by
  * bmr_chunked_close.  Errors: those of bmr_chain_open and of a source, BMR_E_DATA, BMR_E_NOMEM. */
