@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <stdio.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -158,8 +159,9 @@ int main(void)
 
 	if (!map_memory(&b))
 		return EXIT_MISUSE;
-	free(malloc(
-		1)); /* the C library's heap asks for more than the jail allows when it begins */
+	prctl(PR_SET_NAME, "bmr-unpack"); /* for ps(1): what was run is /proc/self/fd/6 */
+	/* The C library's heap asks for more than the jail allows when it begins. */
+	free(malloc(1));
 	if (bmr_jail_enter(BMR_COPROCESS_SOCKET, MEMORY, &e) < 0) {
 		say_failed(&e);
 		return EXIT_MISUSE;

@@ -237,6 +237,8 @@ static void test_confined(void **state)
 	DIR *dir;
 
 	(void)state;
+	snprintf(line, sizeof line, "/proc/%d/comm", (int)pid);
+	expect_file(line, "bmr-unpack\n");
 	snprintf(line, sizeof line, "/proc/%d/oom_score_adj", (int)pid);
 	expect_file(line, "1000\n");
 	status_line(pid, "Seccomp:", line, sizeof line);
