@@ -19,6 +19,8 @@
 #include "base/err.h"
 #include "imaging/codec/box.h"
 #include "imaging/codec/frame.h"
+#include "imaging/gzip_end.h"
+#include "tests/fixtures/fake_source.h"
 
 static const char *lie; /* for the next box */
 
@@ -75,6 +77,10 @@ static int work(const char *what)
 	wait_for_orders(2); /* what it is for; the first input or frame */
 	if (strcmp(what, "short") == 0)
 		say(&reply, 4);
+	if (strcmp(what, "no memory") == 0) {
+		reply = (struct box_reply){.word = BOX_FAILED, .code = BMR_E_NOMEM, .why = "short"};
+		say(&reply, sizeof reply);
+	}
 	if (strcmp(what, "endless text") == 0) {
 		reply = (struct box_reply){.word = BOX_FAILED, .code = BMR_E_DATA};
 		memset(reply.why, 'x', sizeof reply.why);
@@ -178,11 +184,33 @@ static void test_chunks(void **state)
 	try_chunk("text", BMR_E_DATA, "a?[2J?b");
 }
 
+/* What keeps a member from being looked at says nothing of the file. */
+static void test_gzip_end(void **state)
+{
+	/* What looks like two members. */
+	static uint8_t file[2048] = {0x1f, 0x8b, 8, [1024] = 0x1f, 0x8b, 8};
+	struct fake_image image = {.data = file, .size = sizeof file};
+	struct bmr_source *source;
+	struct bmr_err err = {0};
+	bool small = false;
+
+	(void)state;
+	assert_int_equal(fake_image_source(&image, 65536, 1, &source, &err), 0);
+	lie = "no memory";
+	assert_int_equal(bmr_gzip_end_is_small(source, sizeof file, 4096, &small, &err), -1);
+	assert_int_equal(err.code, BMR_E_NOMEM);
+	lie = "text"; /* damage */
+	assert_int_equal(bmr_gzip_end_is_small(source, sizeof file, 4096, &small, &err), 0);
+	assert_false(small);
+	bmr_source_close(source);
+}
+
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_a_stream),
 		cmocka_unit_test(test_chunks),
+		cmocka_unit_test(test_gzip_end),
 	};
 
 	if (argc > 1)
