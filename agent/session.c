@@ -91,6 +91,8 @@ static int start_signals(struct bmr_session *s, struct bmr_err *e)
 	if (s->stop_fd < 0)
 		return bmr_err_set(e, BMR_E_NOMEM, errno, "cannot make an eventfd");
 	signal(SIGPIPE, SIG_IGN);
+	/* Where whoever started us ignores it, how a process of ours ended would be lost. */
+	signal(SIGCHLD, SIG_DFL);
 	pthread_sigmask(SIG_BLOCK, &set, NULL);
 	rc = pthread_create(&s->signals, NULL, signals_main, s);
 	return rc == 0 ? 0 : bmr_err_set(e, BMR_E_NOMEM, rc, "cannot start a thread");
