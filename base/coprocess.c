@@ -170,15 +170,19 @@ int bmr_coprocess_start(struct bmr_coprocess *c, const struct bmr_coprocess_orde
                         struct bmr_err *e)
 {
 	struct descriptors theirs = {-1, -1, -1, -1};
-	int why;
+	int why = 0;
+	int rc;
 
 	*c = (struct bmr_coprocess){.socket = -1, .life = -1, .memory_size = order->memory_size};
-	if (make_channels(c, order, &theirs) < 0)
+	rc = make_channels(c, order, &theirs);
+	if (rc < 0) {
 		why = errno;
-	else
+	} else {
 		why = spawn(&theirs, order->argument, &c->pid);
+		rc = why;
+	}
 	close_theirs(&theirs);
-	if (why == 0)
+	if (rc == 0)
 		return 0;
 	c->pid = 0;
 	return bmr_err_set(e, BMR_E_NOMEM, why, "cannot start a process for %s%s", order->task,
