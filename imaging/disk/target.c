@@ -213,6 +213,9 @@ const struct bmr_target_info *bmr_target_info(const struct bmr_target *t)
 static int io_failed(const struct bmr_target *t, const char *verb, int sys, uint64_t off,
                      struct bmr_err *e)
 {
+	/* A disk that was pulled has no size any more, and so no space. */
+	if (!t->info.is_file && sys == ENOSPC)
+		sys = ENODEV;
 	return bmr_err_set(e, BMR_E_TARGET, sys,
 	                   "cannot %s '%s' at byte %" PRIu64 " (sector %" PRIu64 ")", verb,
 	                   t->info.path, off, off / t->info.sector);

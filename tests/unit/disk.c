@@ -938,6 +938,26 @@ static void test_loop_exchanged_before_open(void **state)
 	assert_int_equal(first, 0xaa);
 }
 
+/* A disk that is pulled has no size any more: the kernel's ENOSPC is not what is wrong. */
+static void test_loop_pulled(void **state)
+{
+	static _Alignas(4096) const char block[4096];
+	struct loop *l = *state;
+	struct bmr_target_info info;
+	struct bmr_target *target;
+	struct bmr_err e;
+
+	need_loop(l);
+	assert_int_equal(bmr_target_look(l->device, &info, &e), 0);
+	assert_int_equal(bmr_target_open(&info, &target, &e), 0);
+	assert_int_equal(bmr_target_write(target, block, sizeof block, 40960, &e), 0);
+	assert_int_equal(run("truncate -s 0 %s && losetup -c %s", l->file, l->device), 0);
+	assert_int_equal(bmr_target_write(target, block, sizeof block, 40960, &e), -1);
+	assert_int_equal(e.code, BMR_E_TARGET);
+	assert_non_null(strstr(e.msg, "at byte 40960 (sector 80): No such device"));
+	bmr_target_close(target, &e);
+}
+
 /* On a machine that is not there: under the name of the chosen disk is a file now. */
 static void test_exchanged_for_a_file(void **state)
 {
@@ -1008,6 +1028,7 @@ int main(void)
 		LOOPED(test_loop_read_error),
 		FAR_LOOPED(test_loop_exchanged_after_choice),
 		FAR_LOOPED(test_loop_exchanged_before_open),
+		LOOPED(test_loop_pulled),
 		FAKED(test_exchanged_for_a_file),
 		cmocka_unit_test(test_this_machine),
 	};
