@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "imaging/codec/box.h"
 
+#include <errno.h>
 #include <signal.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
@@ -21,8 +22,8 @@ static int died(struct bmr_box *b, struct bmr_err *e)
 	int status = bmr_coprocess_end(&b->process);
 
 	if (!WIFSIGNALED(status))
-		return bmr_err_set(e, BMR_E_NOMEM, 0,
-		                   "the %s decoder's process ended (exit status %d)", b->codec,
+		return bmr_err_set(e, BMR_E_DATA, 0,
+		                   "the image made the %s decoder end (exit status %d)", b->codec,
 		                   WEXITSTATUS(status));
 	if (was_killed(WTERMSIG(status)))
 		return bmr_err_set(
@@ -38,8 +39,9 @@ static int died(struct bmr_box *b, struct bmr_err *e)
 	                   b->codec, WTERMSIG(status));
 }
 
-int bmr_box_nonsense(const struct bmr_box *b, struct bmr_err *e)
+int bmr_box_nonsense(struct bmr_box *b, struct bmr_err *e)
 {
+	bmr_coprocess_end(&b->process); /* what else it says would be taken for its next answer */
 	return bmr_err_set(e, BMR_E_DATA, 0,
 	                   "the image made the %s decoder say what makes no sense", b->codec);
 }
@@ -51,7 +53,8 @@ static int failed(struct bmr_box *b, struct bmr_err *e)
 	if (code != BMR_E_DATA && code != BMR_E_NOMEM && code != BMR_E_BUG)
 		return bmr_box_nonsense(b, e);
 	b->reply.why[sizeof b->reply.why - 1] = '\0';
-	return bmr_err_set(e, code, 0, "%s", b->reply.why);
+	/* Whatever it holds for a fault of ours, it was led there by the image. */
+	return bmr_err_set(e, code == BMR_E_NOMEM ? code : BMR_E_DATA, 0, "%s", b->reply.why);
 }
 
 uint8_t *bmr_box_memory(const struct bmr_box *b, struct bmr_err *e)
@@ -63,7 +66,11 @@ uint8_t *bmr_box_memory(const struct bmr_box *b, struct bmr_err *e)
 
 void bmr_box_tell(struct bmr_box *b, const struct box_order *order)
 {
-	send(b->process.socket, order, sizeof *order, MSG_NOSIGNAL | MSG_DONTWAIT);
+	ssize_t sent = send(b->process.socket, order, sizeof *order, MSG_NOSIGNAL | MSG_DONTWAIT);
+
+	/* The order is lost; it would be waited for. */
+	if (sent < 0 && errno != EPIPE && errno != ECONNRESET && b->process.pid > 0)
+		kill(b->process.pid, SIGKILL);
 }
 
 int bmr_box_await(struct bmr_box *b, struct bmr_err *e)
@@ -85,6 +92,20 @@ int bmr_box_await(struct bmr_box *b, struct bmr_err *e)
 	return died(b, e);
 }
 
+/* It has seen nothing of the image yet. */
+static int await_ready(struct bmr_box *b, struct bmr_err *e)
+{
+	enum bmr_coprocess_answer answer =
+		bmr_coprocess_await(&b->process, &b->reply, sizeof b->reply, -1, SILENCE_MS);
+
+	if (answer == BMR_COPROCESS_ANSWERED && b->reply.word == BOX_READY)
+		return 0;
+	if (answer == BMR_COPROCESS_ANSWERED && b->reply.word == BOX_FAILED)
+		return failed(b, e);
+	bmr_coprocess_end(&b->process);
+	return bmr_err_set(e, BMR_E_NOMEM, 0, "the %s decoder's process does not start", b->codec);
+}
+
 int bmr_box_open(struct bmr_box *b, const struct box_order *first, const char *codec, size_t memory,
                  struct bmr_err *e)
 {
@@ -92,10 +113,8 @@ int bmr_box_open(struct bmr_box *b, const struct box_order *first, const char *c
 
 	b->codec = codec;
 	bmr_box_program(&order);
-	if (bmr_coprocess_start(&b->process, &order, e) < 0 || bmr_box_await(b, e) < 0)
+	if (bmr_coprocess_start(&b->process, &order, e) < 0 || await_ready(b, e) < 0)
 		return -1;
-	if (b->reply.word != BOX_READY)
-		return bmr_box_nonsense(b, e);
 	bmr_box_tell(b, first);
 	return 0;
 }

@@ -33,12 +33,12 @@ int bmr_box_open(struct bmr_box *b, const struct box_order *first, const char *c
 void bmr_box_tell(struct bmr_box *b, const struct box_order *order);
 
 /* Wait for b->reply; the box has all that it needs.
- * Errors: what it says (BMR_E_DATA, BMR_E_NOMEM, BMR_E_BUG); BMR_E_DATA if it crashed, or said nothing
- * for a minute; BMR_E_NOMEM if it was killed. */
+ * Errors: what it says (BMR_E_DATA, BMR_E_NOMEM); BMR_E_DATA if it crashed, ended, or said nothing for
+ * a minute; BMR_E_NOMEM if it was killed. */
 int bmr_box_await(struct bmr_box *b, struct bmr_err *e);
 
-/* The reply makes no sense.  Returns -1. */
-int bmr_box_nonsense(const struct bmr_box *b, struct bmr_err *e);
+/* The reply makes no sense: the end of it.  Returns -1, BMR_E_DATA in *e. */
+int bmr_box_nonsense(struct bmr_box *b, struct bmr_err *e);
 
 void bmr_box_close(struct bmr_box *b);
 

@@ -110,19 +110,25 @@ size_t bmr_packer_memory(const struct bmr_packer *p)
 	return sizeof *p + (p->ops->pack_memory ? p->ops->pack_memory(p->state) : 0);
 }
 
+static int open_box(struct bmr_unpacker *u, struct bmr_err *e)
+{
+	const struct box_order first = {.word = BOX_CHUNKS, .what = u->pack};
+
+	if (bmr_box_open(&u->box, &first, names[u->pack], BOX_CHUNK_MEMORY, e) == 0)
+		return 0;
+	bmr_box_close(&u->box);
+	return -1;
+}
+
 int bmr_unpacker_open(enum bmr_codec_id pack, struct bmr_unpacker **out, struct bmr_err *e)
 {
-	const struct box_order first = {.word = BOX_CHUNKS, .what = pack};
 	AUTO_FREE struct bmr_unpacker *u = calloc(1, sizeof *u);
 
 	if (!u)
 		return bmr_err_nomem(e, "an unpacker");
 	u->pack = pack;
-	if (pack != BMR_PACK_NONE &&
-	    bmr_box_open(&u->box, &first, names[pack], BOX_CHUNK_MEMORY, e) < 0) {
-		bmr_box_close(&u->box);
+	if (pack != BMR_PACK_NONE && open_box(u, e) < 0)
 		return -1;
-	}
 	*out = take_ptr(&u);
 	return 0;
 }
@@ -144,10 +150,12 @@ void bmr_unpacker_close(struct bmr_unpacker *u)
 static int run_in_box(struct bmr_unpacker *u, const void *frame, size_t stored, void *out,
                       size_t len, struct bmr_err *e)
 {
-	uint8_t *memory = bmr_box_memory(&u->box, e);
+	uint8_t *memory;
 
-	if (!memory)
+	/* One that the chunk before has brought to its end says nothing of this one. */
+	if (!u->box.process.memory && open_box(u, e) < 0)
 		return -1;
+	memory = u->box.process.memory;
 	if (stored > BOX_FRAME || len > BMR_CHUNK_SIZE_MOST)
 		return bmr_frame_damaged(e, "it is too long");
 	memcpy(memory, frame, stored);

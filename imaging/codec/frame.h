@@ -34,14 +34,18 @@ int bmr_packer_run(struct bmr_packer *p, const void *data, size_t len, void *out
 /* Bytes of memory that it holds; after a first run, all that it ever will. */
 size_t bmr_packer_memory(const struct bmr_packer *p);
 
+/* Start the process that unpacks (imaging/codec/box.h); it needs /proc and /dev.  One thread at a time.
+ * *out is freed by bmr_unpacker_close.  Errors: BMR_E_NOMEM. */
 int bmr_unpacker_open(enum bmr_codec_id pack, struct bmr_unpacker **out, struct bmr_err *e);
 void bmr_unpacker_close(struct bmr_unpacker *u);
 /* Bytes of memory that one takes for chunks of chunk_size: its process, and what is shared with it. */
 size_t bmr_unpacker_memory(size_t chunk_size);
 /* Unpack one whole frame into exactly len bytes.  Hostile input is safe: memory is bounded by len
  * and a constant.  Whether the content is right the caller checks, by the manifest's SHA-256: a
- * checksum of the frame's own may not be looked at.
- * Errors: BMR_E_DATA (not exactly one frame of exactly len bytes), BMR_E_NOMEM. */
+ * checksum of the frame's own may not be looked at.  The process may end by a frame; the next one has
+ * a new one.
+ * Errors: BMR_E_DATA (not exactly one frame of exactly len bytes, or it brought the library down),
+ * BMR_E_NOMEM. */
 int bmr_unpacker_run(struct bmr_unpacker *u, const void *frame, size_t stored, void *out,
                      size_t len, struct bmr_err *e);
 

@@ -31,8 +31,12 @@ done
 
 # Started by somebody who ignores the ends of children, bmr still knows how its own have ended.
 env --ignore-signal=CHLD "$BMR" verify --rate=1M img.gz 2>err &
-sleep 1
-kill -s SEGV "$(cat /proc/$!/task/*/children)"
+unpacker=
+for _ in $(seq 200); do
+	unpacker=$(pgrep -P $! -x bmr-unpack) && break
+	sleep 0.01
+done
+kill -s SEGV "$unpacker" || kill $!
 rc=0
 wait $! || rc=$?
 [ "$rc" -eq 65 ] && grep -q 'made the gzip decoder crash (signal 11)' err || fail "a crash: exit code $rc: $(cat err)"

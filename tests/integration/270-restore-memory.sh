@@ -19,8 +19,12 @@ peak() {
 	name=$1
 	shift
 	"$HERE/../fixtures/peak.py" "$WORK/peak" "$BMR" "$@" 2>"$WORK/err" || fail "bmr $*"
-	kib=$(cat "$WORK/peak")
+	read -r kib unpackers <"$WORK/peak"
 	printf '%-24s %3d MiB\n' "$name" $((kib / 1024))
+	case $name in
+	raw | *compared) ;; # nothing is unpacked
+	*) [ "$unpackers" -gt 0 ] || fail "$name: no process that unpacks was seen" ;;
+	esac
 	[ "$kib" -le "$LIMIT_KIB" ] || fail "$name took $kib KiB, more than $LIMIT_KIB"
 }
 

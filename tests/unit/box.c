@@ -298,7 +298,7 @@ static void test_dies_in_the_middle(void **state)
 	killed_by(SIGKILL, BMR_E_NOMEM, "the gzip decoder's process was killed (signal 9)");
 }
 
-/* The next chunk finds another box dead, too. */
+/* The chunk after one that brought the box down is unpacked by another box. */
 static void test_chunks(void **state)
 {
 	struct bytes plain = bytes_random(1 << 20, 6);
@@ -321,11 +321,9 @@ static void test_chunks(void **state)
 	                 -1);
 	assert_int_equal(err.code, BMR_E_DATA);
 	assert_int_equal(kill(child(), SIGSEGV), 0);
-	for (int i = 0; i < 2; i++) {
-		assert_int_equal(bmr_unpacker_run(u, frame.data, frame.len, out, plain.len, &err),
-		                 -1);
-		assert_int_equal(err.code, BMR_E_DATA);
-	}
+	assert_int_equal(bmr_unpacker_run(u, frame.data, frame.len, out, plain.len, &err), -1);
+	assert_int_equal(err.code, BMR_E_DATA);
+	assert_int_equal(bmr_unpacker_run(u, frame.data, frame.len, out, plain.len, &err), 0);
 	bmr_unpacker_close(u);
 	expect_no_child();
 	free(out);

@@ -59,6 +59,7 @@ static const struct {
 	{"no word", {.word = 4711}, NULL},
 	{"no code", {.word = BOX_FAILED, .code = 4711}, NULL},
 	{"code of a disk", {.word = BOX_FAILED, .code = BMR_E_TARGET}, NULL},
+	{"a bug", {.word = BOX_FAILED, .code = BMR_E_BUG, .why = "ours"}, "ours"},
 	{"no error", {.word = BOX_FAILED, .code = BMR_E_NONE}, NULL},
 	{"text", {.word = BOX_FAILED, .code = BMR_E_DATA, .why = "a\033[2J\nb"}, "a?[2J?b"},
 };
@@ -75,6 +76,8 @@ static int work(const char *what)
 		reply.word = BOX_DONE;
 	say(&reply, sizeof reply);
 	wait_for_orders(2); /* what it is for; the first input or frame */
+	if (strcmp(what, "ends later") == 0)
+		return 3;
 	if (strcmp(what, "short") == 0)
 		say(&reply, 4);
 	if (strcmp(what, "no memory") == 0) {
@@ -164,8 +167,9 @@ static void try_chunk(const char *what, enum bmr_errc code, const char *words)
 static void test_a_stream(void **state)
 {
 	(void)state;
-	try_stream("ends", BMR_E_NOMEM, "ended (exit status 3)");
-	try_stream("not ready", BMR_E_DATA, NONSENSE);
+	try_stream("ends", BMR_E_NOMEM, "does not start");
+	try_stream("not ready", BMR_E_NOMEM, "does not start");
+	try_stream("ends later", BMR_E_DATA, "decoder end (exit status 3)");
 	try_stream("short", BMR_E_DATA, NONSENSE);
 	try_stream("taken twice", BMR_E_DATA, NONSENSE);
 	try_stream("endless text", BMR_E_DATA, "xxxxxxxx");
@@ -176,8 +180,9 @@ static void test_a_stream(void **state)
 static void test_chunks(void **state)
 {
 	(void)state;
-	try_chunk("ends", BMR_E_NOMEM, "ended (exit status 3)");
-	try_chunk("not ready", BMR_E_DATA, NONSENSE);
+	try_chunk("ends", BMR_E_NOMEM, "does not start");
+	try_chunk("not ready", BMR_E_NOMEM, "does not start");
+	try_chunk("ends later", BMR_E_DATA, "decoder end (exit status 3)");
 	try_chunk("short", BMR_E_DATA, NONSENSE);
 	try_chunk("long output", BMR_E_DATA, NONSENSE);
 	try_chunk("no code", BMR_E_DATA, NONSENSE);
