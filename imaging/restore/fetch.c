@@ -188,8 +188,6 @@ int bmr_fetch_next(void *ctx, const uint8_t **data, size_t *len, struct bmr_err 
 		return 0;
 	if (b->rc < 0) {
 		*e = b->err;
-		if (e->code == BMR_E_NET) /* the blocks behind it would be waited for as long */
-			bmr_source_stop(f->source);
 		return -1;
 	}
 	*data = b->data;

@@ -20,8 +20,7 @@ int bmr_fetch_open(struct bmr_source *source, struct bmr_stages *stages, struct 
                    struct bmr_err *e);
 
 /* The next piece, valid until the next call; *len is 0 at the end.  One caller thread.  ctx is the
- * struct bmr_fetch: this fits struct bmr_input.  Errors: the source's; with
- * BMR_E_NET it is stopped. */
+ * struct bmr_fetch: this fits struct bmr_input.  Errors: the source's. */
 int bmr_fetch_next(void *ctx, const uint8_t **data, size_t *len, struct bmr_err *e);
 
 /* Stop and free.  Reads under way are waited for: one bounded wait of the source, and none after

@@ -176,6 +176,9 @@ static int next_input(void *ctx, const uint8_t **data, size_t *len, struct bmr_e
 	bmr_lap(r->pipe->stages, BMR_STAGE_UNPACK, &r->decoding_since);
 	rc = bmr_fetch_next(r->fetch, data, len, e);
 	bmr_lap(r->pipe->stages, BMR_STAGE_WAIT, &r->decoding_since);
+	/* Reads of the blocks behind it would be waited for as long. */
+	if (rc < 0 && e->code == BMR_E_NET && r->pipe->stop_source)
+		bmr_source_stop(r->pipe->source);
 	return rc;
 }
 

@@ -47,7 +47,8 @@ struct bmr_pipe {
 	 * workers - 1.  May be NULL.  An error ends the run. */
 	int (*work)(void *ctx, const struct bmr_chunk *chunk, unsigned worker, struct bmr_err *e);
 	void *ctx;
-	bool stop_source; /* if work fails: nobody waits for the source, which is of no use later */
+	bool stop_source; /* if work fails, or the source does not answer: nobody waits for it any
+			     more, and it is of no use later */
 
 	struct bmr_pipe_progress *progress; /* may be NULL */
 	struct bmr_stages *stages;          /* may be NULL; work enters its own */

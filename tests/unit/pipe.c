@@ -195,6 +195,28 @@ static void test_the_source_fails(void **state)
 	clear(&s);
 }
 
+/* Only who has no use for it later has a silent source stopped. */
+static void test_a_silent_source(void **state)
+{
+	struct setup s;
+
+	(void)state;
+	for (int stops = 0; stops < 2; stops++) {
+		uint8_t byte;
+		struct bmr_err e;
+		size_t got;
+
+		prepare(&s, BMR_FORMAT_RAW, 10 * BMR_CHUNK_SIZE, 2);
+		s.pipe.stop_source = stops == 1;
+		s.image.fails_at = 5 * BMR_CHUNK_SIZE;
+		s.image.code = BMR_E_NET;
+		expect_error(&s, BMR_E_NET, "the fake fails at byte");
+		assert_int_equal(bmr_source_read(s.source, &byte, 1, 0, &got, &e), -stops);
+		assert_int_equal(stops ? e.code : BMR_E_STOPPED, BMR_E_STOPPED);
+		clear(&s);
+	}
+}
+
 static void test_stop(void **state)
 {
 	struct setup s;
@@ -217,6 +239,7 @@ int main(void)
 		cmocka_unit_test(test_the_lowest_chunk_wins),
 		cmocka_unit_test(test_work_before_damage_wins),
 		cmocka_unit_test(test_the_source_fails),
+		cmocka_unit_test(test_a_silent_source),
 		cmocka_unit_test(test_stop),
 	};
 
