@@ -210,11 +210,18 @@ const struct bmr_target_info *bmr_target_info(const struct bmr_target *t)
 	return &t->info;
 }
 
+/* Such a disk has no size any more, and so no space for a write. */
+static bool is_pulled(const struct bmr_target *t)
+{
+	uint64_t size;
+
+	return !t->info.is_file && (ioctl(t->fd, BLKGETSIZE64, &size) < 0 || size == 0);
+}
+
 static int io_failed(const struct bmr_target *t, const char *verb, int sys, uint64_t off,
                      struct bmr_err *e)
 {
-	/* A disk that was pulled has no size any more, and so no space. */
-	if (!t->info.is_file && sys == ENOSPC)
+	if (sys == ENOSPC && is_pulled(t))
 		sys = ENODEV;
 	return bmr_err_set(e, BMR_E_TARGET, sys,
 	                   "cannot %s '%s' at byte %" PRIu64 " (sector %" PRIu64 ")", verb,
