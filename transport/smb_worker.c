@@ -78,10 +78,6 @@ static void fail_errno(struct smb_wire_reply *reply, const struct worker *w, int
 	case ENOMEM:
 		fail(reply, BMR_E_NOMEM, 0, "out of memory");
 		return;
-	case ECONNABORTED:
-		fail(reply, BMR_E_NET, 0,
-		     "it closed the connection, as a server of SMB 1 alone does: 2 or 3 is needed");
-		return;
 	default:
 		fail(reply, BMR_E_NET, error, "no answer");
 	}
@@ -134,6 +130,26 @@ static void do_connect(struct worker *w, const struct smb_wire_request *request,
 	w->ctx = ctx;
 }
 
+/* Before there is a session. */
+static void fail_open(struct smb_wire_reply *reply, const struct worker *w, int error)
+{
+	if (error == ECONNABORTED)
+		fail(reply, BMR_E_NET, 0,
+		     "it closed the connection, as a server of SMB 1 alone does: 2 or 3 is needed");
+	else
+		fail_errno(reply, w, error);
+}
+
+/* What could be opened may be read and written: another try shows whether the right to it is gone. */
+static void fail_transfer(struct smb_wire_reply *reply, const struct worker *w, int error)
+{
+	if (error == EACCES || error == EPERM)
+		fail(reply, BMR_E_NET, 0,
+		     "access denied, or an answer was changed on its way: its signature is wrong");
+	else
+		fail_errno(reply, w, error);
+}
+
 static void do_open(struct worker *w, const struct smb_wire_request *request,
                     struct smb_wire_reply *reply)
 {
@@ -142,7 +158,7 @@ static void do_open(struct worker *w, const struct smb_wire_request *request,
 	w->file = smbc_getFunctionOpen(w->ctx)(w->ctx, request->url, O_RDONLY, 0);
 	w->pos = 0;
 	if (!w->file || smbc_getFunctionFstat(w->ctx)(w->ctx, w->file, &st) < 0) {
-		fail_errno(reply, w, errno);
+		fail_open(reply, w, errno);
 		return;
 	}
 	reply->mode = st.st_mode;
@@ -160,16 +176,6 @@ static int seek(struct worker *w, uint64_t off)
 	return w->pos < 0 ? -1 : 0;
 }
 
-/* What could be opened may be read: another try shows whether the right to it is gone. */
-static void fail_read(struct smb_wire_reply *reply, const struct worker *w, int error)
-{
-	if (error == EACCES || error == EPERM)
-		fail(reply, BMR_E_NET, 0,
-		     "access denied, or an answer was changed on its way: its signature is wrong");
-	else
-		fail_errno(reply, w, error);
-}
-
 static void do_read(struct worker *w, const struct smb_wire_request *request,
                     struct smb_wire_reply *reply)
 {
@@ -184,7 +190,7 @@ static void do_read(struct worker *w, const struct smb_wire_request *request,
 		                      request->len - reply->len);
 
 		if (n < 0)
-			fail_read(reply, w, errno);
+			fail_transfer(reply, w, errno);
 		if (n <= 0)
 			return;
 		reply->len += (uint32_t)n;
@@ -199,7 +205,7 @@ static void do_create(struct worker *w, const struct smb_wire_request *request,
 	                                       0600);
 	w->pos = 0;
 	if (!w->file)
-		fail_errno(reply, w, errno);
+		fail_open(reply, w, errno);
 }
 
 static void do_write(struct worker *w, const struct smb_wire_request *request,
@@ -216,7 +222,7 @@ static void do_write(struct worker *w, const struct smb_wire_request *request,
 		                       request->len - reply->len);
 
 		if (n <= 0) {
-			fail_errno(reply, w, n < 0 ? errno : EIO);
+			fail_transfer(reply, w, n < 0 ? errno : EIO);
 			return;
 		}
 		reply->len += (uint32_t)n;
