@@ -72,6 +72,8 @@ class Case:
                 for line in text.split("\n")[:-1]:
                     if not pattern.fullmatch(line):
                         bad(f"{file.name} has the line {line[:80]!r}")
+                    if file == self.calls and line.startswith("-") and line != "-4":
+                        bad(f"ip got the option {line[:80]!r}")
         if {item.name for item in self.folder.iterdir()} - {"run", "etc", "calls", "ip"}:
             bad("a file that nobody ordered")
 
