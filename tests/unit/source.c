@@ -460,13 +460,20 @@ static void test_many_threads(void **state)
 	close_and_count(s, &plan);
 }
 
+struct vain {
+	struct bmr_source *source;
+	pthread_barrier_t all_here;
+};
+
 static void *read_in_vain(void *arg)
 {
+	struct vain *vain = arg;
 	unsigned char byte;
 	struct bmr_err e;
 	size_t got;
 
-	assert_int_equal(bmr_source_read(arg, &byte, 1, 0, &got, &e), -1);
+	pthread_barrier_wait(&vain->all_here);
+	assert_int_equal(bmr_source_read(vain->source, &byte, 1, 0, &got, &e), -1);
 	assert_int_equal(e.code, BMR_E_NET);
 	return NULL;
 }
@@ -477,19 +484,23 @@ static void test_all_give_up_at_once(void **state)
 	struct plan plan = {.cut_reads = UINT_MAX, .retries = 2};
 	unsigned tries = 3 * (plan.retries + 1); /* of the three lanes */
 	pthread_t threads[8];
-	struct bmr_source *s;
+	struct vain vain;
 	struct bmr_err e;
+	size_t got;
 
 	(void)state;
-	assert_int_equal(open_fake(&plan, &s, &e), 0);
+	assert_int_equal(open_fake(&plan, &vain.source, &e), 0);
+	pthread_barrier_init(&vain.all_here, NULL, 8);
 	for (size_t i = 0; i < 8; i++)
-		assert_int_equal(pthread_create(&threads[i], NULL, read_in_vain, s), 0);
+		assert_int_equal(pthread_create(&threads[i], NULL, read_in_vain, &vain), 0);
 	for (size_t i = 0; i < 8; i++)
 		pthread_join(threads[i], NULL);
 	assert_int_equal(plan.reads, tries);
-	read_in_vain(s); /* a new one tries for itself */
+	/* A new one tries for itself. */
+	assert_int_equal(bmr_source_read(vain.source, &(unsigned char){0}, 1, 0, &got, &e), -1);
 	assert_int_equal(plan.reads, tries + plan.retries + 1);
-	close_and_count(s, &plan);
+	pthread_barrier_destroy(&vain.all_here);
+	close_and_count(vain.source, &plan);
 }
 
 int main(void)
