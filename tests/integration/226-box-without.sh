@@ -25,6 +25,8 @@ inside 0 sysctl -q vm.memfd_noexec=1
 inside 71 sysctl -q vm.memfd_noexec=2
 grep -q 'cannot start a process for unpacking (.*vm.memfd_noexec=2): Permission denied' err || fail "$(cat err)"
 for there in /proc /dev; do
+	# A sanitizer reads its options there, and fails at the end when it cannot look for leaks.
+	[ $there = /dev ] || ! grep -q __asan_init "$BMR" || continue
 	inside 71 mount -t tmpfs none $there
 	grep -q 'cannot start a process for unpacking (it needs /proc and /dev): No such file' err || fail "$(cat err)"
 done
