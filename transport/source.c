@@ -155,8 +155,9 @@ static void release_lane(struct bmr_source *s, struct lane *lane, const struct b
 		s->given_up++;
 		s->why = *given_up;
 		pthread_cond_broadcast(&s->lane_free);
+	} else {
+		pthread_cond_signal(&s->lane_free);
 	}
-	pthread_cond_signal(&s->lane_free);
 	pthread_mutex_unlock(&s->lock);
 }
 

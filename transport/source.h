@@ -81,7 +81,8 @@ int bmr_source_open_suffix(const struct bmr_source *s, const char *suffix,
 
 /* Fill buf with the len bytes at off.  *got is less than len only where the source ends, which is
  * at its size if that is known.  Any thread; several calls may run side by side.
- * Errors: BMR_E_NET (gave up), BMR_E_SOURCE (now refused), BMR_E_DATA (the image changed or shrank
+ * Errors: BMR_E_NET (gave up, or another call did for which this one waited: then with its words),
+ * BMR_E_SOURCE (now refused), BMR_E_DATA (the image changed or shrank
  * on the server, or off is past its end), BMR_E_STOPPED (bmr_source_stop, or the options' stop_fd),
  * BMR_E_NOMEM. */
 int bmr_source_read(struct bmr_source *s, void *buf, size_t len, uint64_t off, size_t *got,

@@ -59,7 +59,6 @@ void bmr_decoder_close(struct bmr_decoder *d)
 	if (!d)
 		return;
 	bmr_box_stream_close(d->box);
-	if (d->here)
-		bmr_stream_close(d->here);
+	bmr_stream_close(d->here);
 	free(d);
 }

@@ -19,7 +19,6 @@ struct bmr_stream {
 	bool in_end;              /* the input said that there is no more */
 	bool between;             /* a stream has ended and no other one has begun */
 	uint64_t fetched;         /* bytes taken from the input */
-	unsigned streams;         /* that have ended */
 	uint8_t start[MAGIC_MAX]; /* first bytes of what follows a stream, collected over pieces */
 	size_t start_len;
 };
@@ -83,10 +82,8 @@ static int step(struct bmr_stream *s, const uint8_t *in, size_t in_len, uint8_t 
 		                     name_of(s), bmr_stream_consumed(s));
 	*used = in_len - io.in_len;
 	*made = out_len - io.out_len;
-	if (state == BMR_CODEC_END) {
+	if (state == BMR_CODEC_END)
 		s->between = true;
-		s->streams++;
-	}
 	return 0;
 }
 

@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-#include "imaging/codec/frame.h"
 #include "imaging/restore/chunked_internal.h"
 
 #include <inttypes.h>
@@ -10,6 +9,7 @@
 #include "base/clock.h"
 #include "base/same_file.h"
 #include "base/size.h"
+#include "imaging/codec/frame.h"
 #include "imaging/restore/checked.h"
 #include "imaging/image.h"
 #include "imaging/phase.h"
