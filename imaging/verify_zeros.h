@@ -14,8 +14,8 @@ struct bmr_source;
 struct bmr_zeros;
 
 /* One thread's.  chunk_size: of the image, bytes; memory is a little over that, and what unpackers
- * take (imaging/codec/frame.h), which stay until it is closed.  progress: counts bytes fetched.  *out is freed by
- * bmr_zeros_close.  Errors: BMR_E_NOMEM. */
+ * take (imaging/codec/frame.h), which stay until it is closed.  progress: counts bytes fetched.  *out
+ * is freed by bmr_zeros_close.  Errors: BMR_E_NOMEM. */
 int bmr_zeros_open(uint32_t chunk_size, struct bmr_restore_progress *progress,
                    struct bmr_zeros **out, struct bmr_err *e);
 /* NULL is allowed. */
